@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* sched.h - who may send next, and how much: the hierarchical scheduler of one worker.
+ *
+ * Why:     promises of qos.md sections 1 to 3 for pulled queues: the frames stay in the guests; the
+ *          scheduler sees queues, integers and time.  Not a packet queue, not a classifier.
+ * Model:   link -> tenant -> port [-> class]. A node's max, pps, burst and guarantee exist once per host
+ *          (struct node), its share order once per link it is used on. rx nodes (tenant, port) are plain
+ *          chains of buckets.
+ * Source:  two clocks per node, guarantee and share, as in hClock (EuroSys 2013), but guaranteed service
+ *          never advances the share order; share order by start tags (SFQ, Goyal et al. 1996).
+ * Thread:  the worker that owns it; the `stats` of nodes may be read by control (relaxed).
+ * Units:   bytes as charged (accounting is done by the caller), bytes/s, frames, ns.
+ * Memory:  everything is allocated by tq_sched_new(); the rest never allocates, never fails on valid input.
+ *          Ids are given by the caller (control), 0 .. limit-1, and outlive snapshots.
+ */
+#ifndef TQ_QOS_SCHED_H
+#define TQ_QOS_SCHED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+
+struct tq_sched;
+
+#define TQ_NODE_NONE UINT32_MAX
+#define TQ_QUEUE_NONE UINT32_MAX
+
+struct tq_sched_limits {
+	uint32_t nodes;	   /* tx and rx nodes together */
+	uint32_t queues;   /* sending virtqueues */
+	uint32_t links;    /* 1 .. TQ_LINKS_MAX */
+};
+
+enum tq_node_kind { TQ_NODE_TX, TQ_NODE_RX };
+
+/* What the policy says of a node. Zero means "none" for max, min and pps. */
+struct tq_node_params {
+	uint64_t max_bytes_s;
+	uint64_t min_bytes_s;  /* effective: own min or the sum of the children's */
+	uint64_t pps;	       /* frames/s */
+	uint64_t burst_bytes;  /* depth of the max bucket; used when max_bytes_s != 0 */
+	uint64_t burst_frames; /* depth of the pps bucket; used when pps != 0 */
+	uint32_t weight;       /* 1 .. 65535 */
+	uint32_t priority;     /* 0 .. 7, 0 first; only compared among siblings, after min */
+};
+
+struct tq_link_params {
+	uint64_t capacity_bytes_s; /* 0: unlimited */
+	uint64_t burst_bytes;	   /* used when capacity_bytes_s != 0 */
+};
+
+/* What held a frame. One list: tq_wait_name() gives the names `explain` prints. */
+enum tq_wait_reason {
+	TQ_WAIT_NONE,	     /* it did not wait */
+	TQ_WAIT_LINK_SHARE,  /* the link was busy with others */
+	TQ_WAIT_CLASS_MAX,
+	TQ_WAIT_CLASS_PPS,
+	TQ_WAIT_PORT_MAX,
+	TQ_WAIT_PORT_PPS,
+	TQ_WAIT_TENANT_MAX,
+	TQ_WAIT_TENANT_PPS,
+	TQ_WAIT_RX_PORT_MAX,
+	TQ_WAIT_RX_PORT_PPS,
+	TQ_WAIT_RX_TENANT_MAX,
+	TQ_WAIT_RX_TENANT_PPS,
+	TQ_WAIT_N
+};
+const char *tq_wait_name(enum tq_wait_reason reason); /* "link_share", "port_max", ... */
+
+/* Single writer: the worker. Control reads relaxed. */
+struct tq_node_stats {
+	uint64_t bytes, frames;	   /* charged, guaranteed and excess together */
+	uint64_t guaranteed_bytes; /* of these, service of the guarantee clock at this node */
+	uint64_t parked_ns;	   /* time without credit while somebody below wanted to send */
+	uint64_t parks;
+	uint64_t lost_to_stall_bytes;  /* max credit clipped while backlogged: the worker was away longer than a burst */
+	uint64_t wait_ns[TQ_WAIT_N];   /* leaves only: waiting of frames, by the one constraint that released them last */
+	uint64_t wait_frames[TQ_WAIT_N];
+};
+
+/* What moves with a node to another worker's scheduler, and what tests look at. */
+struct tq_node_credit {
+	int64_t max_balance_nbytes;  /* 1e-9 bytes: exact for every rate; may be negative (debt) */
+	int64_t pps_balance_nframes; /* 1e-9 frames */
+	uint64_t at_ns;		     /* when both were true */
+};
+
+/* The head of a queue, as the dataplane sees it. */
+struct tq_head {
+	uint32_t leaf;	     /* tx node without children: port, or class */
+	uint32_t link;	     /* by which it leaves */
+	uint32_t rx;	     /* rx node of the receiving port; TQ_NODE_NONE: no rx limit (floods, devices, no limit set) */
+	uint32_t head_bytes; /* charged bytes of the head frame, > 0 */
+};
+
+enum tq_queue_state {
+	TQ_QUEUE_OFF,	  /* unknown to the scheduler: empty, blocked on a receiver, stopped */
+	TQ_QUEUE_READY,	  /* waits in the tree: for its turn, or under a parked node */
+	TQ_QUEUE_WAIT_RX, /* waits for credit of its receiver */
+	TQ_QUEUE_PICKED,  /* between tq_sched_pick() and tq_sched_done() */
+};
+
+/* A visit. The caller pulls frames while
+ *     charged bytes so far <= budget_bytes  and  frames so far < budget_frames
+ * before each frame (the last one may overshoot, as qos.md section 3 allows), stays with the same leaf, link
+ * and rx node, and reports by tq_sched_done(). */
+struct tq_pick {
+	uint32_t queue;
+	struct tq_head head;
+	uint64_t budget_bytes;
+	uint32_t budget_frames; /* >= 1 */
+	uint32_t guaranteed;	/* bit per level (0 = child of the link): this visit serves the guarantee there */
+};
+
+enum tq_pick_result {
+	TQ_PICK_NONE,	 /* nobody may send at now_ns; see tq_sched_next_ns() */
+	TQ_PICK_SERVE,	 /* *ret_pick is a visit */
+	TQ_PICK_WAIT_RX, /* ret_pick->queue went to TQ_QUEUE_WAIT_RX just now (the dataplane may start its hold timer) */
+};
+
+/* Returns 0; -ENOMEM; -EINVAL a limit is 0 or too large. */
+int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s);
+struct tq_sched *tq_sched_free(struct tq_sched *s); /* accepts NULL, returns NULL */
+
+/* Policy. Called at quiescent places of the worker (between visits). */
+void tq_sched_link_set(struct tq_sched *s, uint32_t link, const struct tq_link_params *p, uint64_t now_ns);
+/* parent: TQ_NODE_NONE for tenants. A fresh node starts with full buckets and no arrears. */
+void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind, uint32_t parent,
+		       const struct tq_node_params *p, uint64_t now_ns);
+/* Any value, under load: balances are kept in bytes and frames; a smaller burst clips, a larger adds nothing;
+ * a parked node is re-keyed. */
+void tq_sched_node_set(struct tq_sched *s, uint32_t node, const struct tq_node_params *p, uint64_t now_ns);
+/* The node must have no children and no queues (asserted). */
+void tq_sched_node_del(struct tq_sched *s, uint32_t node);
+bool tq_sched_node_exists(const struct tq_sched *s, uint32_t node);
+void tq_sched_node_credit_get(const struct tq_sched *s, uint32_t node, struct tq_node_credit *ret_credit);
+void tq_sched_node_credit_set(struct tq_sched *s, uint32_t node, const struct tq_node_credit *credit, uint64_t now_ns);
+const struct tq_node_stats *tq_sched_node_stats(const struct tq_sched *s, uint32_t node);
+
+/* Queues. The queue must be TQ_QUEUE_OFF. Returns TQ_QUEUE_READY or TQ_QUEUE_WAIT_RX. */
+enum tq_queue_state tq_sched_ready(struct tq_sched *s, uint32_t queue, const struct tq_head *head, uint64_t now_ns);
+/* To TQ_QUEUE_OFF from any state but PICKED; no-op when it is off already. Its waiting time is dropped. */
+void tq_sched_remove(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
+enum tq_queue_state tq_sched_queue_state(const struct tq_sched *s, uint32_t queue);
+
+/* The decision. Releases what is due at now_ns first. At most one pick is open at a time. O(depth x log siblings). */
+enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq_pick *ret_pick);
+/* Charge what was pulled (bytes and frames may be 0: then the visit costs its turn only and nothing is charged)
+ * on the tx chain, the rx chain and the link.
+ * next: the new head if the queue wants to stay, else NULL (the queue is TQ_QUEUE_OFF afterwards). */
+void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t bytes, uint32_t frames,
+		   const struct tq_head *next, uint64_t now_ns);
+
+/* rx credit outside a visit: copies of floods, frames from devices. */
+bool tq_sched_rx_may(struct tq_sched *s, uint32_t rx_node, uint64_t now_ns);
+void tq_sched_rx_charge(struct tq_sched *s, uint32_t rx_node, uint64_t bytes, uint32_t frames, uint64_t now_ns);
+/* When a failed tq_sched_rx_may() would succeed. */
+uint64_t tq_sched_rx_at_ns(struct tq_sched *s, uint32_t rx_node, uint64_t now_ns);
+
+/* When the scheduler next has something to do: 0 = somebody may send now; TQ_TIME_NEVER_NS = nothing waits for time. */
+uint64_t tq_sched_next_ns(struct tq_sched *s, uint64_t now_ns);
+
+/* Add the time its frames wait right now to what stats say: shape [TQ_WAIT_N], ns.  Control must not call it. */
+void tq_sched_waiting_ns(const struct tq_sched *s, uint32_t leaf, uint64_t now_ns, uint64_t *ret_wait_ns);
+
+#endif

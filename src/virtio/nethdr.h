@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* nethdr.h - the header in front of every frame in a virtqueue, and the feature bits we know.
+ *
+ * Source:  virtio 1.2 sections 5.1.3 and 5.1.6.
+ */
+#ifndef TQ_VIRTIO_NETHDR_H
+#define TQ_VIRTIO_NETHDR_H
+
+#include <stdint.h>
+
+#define TQ_VIRTIO_NET_F_CSUM 0
+#define TQ_VIRTIO_NET_F_GUEST_CSUM 1
+#define TQ_VIRTIO_NET_F_MTU 3
+#define TQ_VIRTIO_NET_F_MAC 5
+#define TQ_VIRTIO_NET_F_MRG_RXBUF 15
+#define TQ_VIRTIO_NET_F_STATUS 16
+#define TQ_VIRTIO_NET_F_CTRL_VQ 17
+#define TQ_VIRTIO_NET_F_GUEST_ANNOUNCE 21
+#define TQ_VIRTIO_NET_F_MQ 22
+#define TQ_VIRTIO_F_NOTIFY_ON_EMPTY 24
+#define TQ_VIRTIO_F_ANY_LAYOUT 27
+#define TQ_VIRTIO_F_INDIRECT_DESC 28
+#define TQ_VIRTIO_F_EVENT_IDX 29
+#define TQ_VHOST_USER_F_PROTOCOL_FEATURES 30
+#define TQ_VIRTIO_F_VERSION_1 32
+
+#define TQ_BIT64(n) (1ULL << (n))
+
+/* num_buffers is present when MRG_RXBUF or VERSION_1 was negotiated (12 bytes), else 10. Little endian. */
+struct tq_virtio_net_hdr {
+	uint8_t flags;
+	uint8_t gso_type;
+	uint16_t hdr_len;
+	uint16_t gso_size;
+	uint16_t csum_start;
+	uint16_t csum_offset;
+	uint16_t num_buffers;
+};
+#define TQ_VIRTIO_NET_HDR_LEGACY_BYTES 10
+#define TQ_VIRTIO_NET_HDR_BYTES 12
+
+#endif
