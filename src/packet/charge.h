@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* charge.h - what a frame costs: the one function that turns a length into charged bytes.
+ *
+ * Source:  qos.md section 4; IEEE 802.3 (preamble 8 B, FCS 4 B, gap 12 B, minimum 60 B without FCS).
+ * Thread:  any; pure.
+ */
+#ifndef TQ_PACKET_CHARGE_H
+#define TQ_PACKET_CHARGE_H
+
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/limits.h"
+
+enum tq_accounting {
+	TQ_ACCOUNTING_L2, /* the frame without FCS, as Linux tc */
+	TQ_ACCOUNTING_L1, /* what it occupies on a wire: max(len, 60) + 24 */
+	TQ_ACCOUNTING_L3, /* without the Ethernet header */
+};
+
+/* frame_bytes: L2 without FCS, at least TQ_ETH_HDR_BYTES. Returns at least 1: nothing travels free. */
+TQ_INLINE uint32_t tq_charge_bytes(enum tq_accounting accounting, uint32_t frame_bytes)
+{
+	if (accounting == TQ_ACCOUNTING_L2)
+		return frame_bytes;
+	if (accounting == TQ_ACCOUNTING_L1)
+		return (frame_bytes < 60 ? 60 : frame_bytes) + 24;
+	return frame_bytes > TQ_ETH_HDR_BYTES ? frame_bytes - TQ_ETH_HDR_BYTES : 1;
+}
+
+#endif
