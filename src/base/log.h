@@ -10,6 +10,7 @@
 #define TQ_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/compiler.h"
 
@@ -25,8 +26,13 @@ const char *tq_log_level_name(enum tq_log_level level);
 
 /* fmt holds text and key=value pairs, no newline: it is added. Never fails. */
 void tq_log(enum tq_log_level level, const char *component, const char *fmt, ...) TQ_PRINTF(3, 4);
-/* Print counts of messages that were held back; called by a timer once a second. */
+/* Print counts of messages that were held back for a second; called by a timer once a second. */
 void tq_log_flush(void);
+
+/* Where lines go instead of stderr; the line has no newline.  NULL: stderr again. */
+void tq_log_set_sink(void (*sink)(void *arg, const char *line), void *arg);
+/* The clock of "once a second" (monotonic, ns) for tests and simulation.  NULL: the real one. */
+void tq_log_set_clock(uint64_t (*now_ns)(void));
 
 #define tq_log_error(component, ...) tq_log(TQ_LOG_ERROR, component, __VA_ARGS__)
 #define tq_log_warn(component, ...) tq_log(TQ_LOG_WARN, component, __VA_ARGS__)
