@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/accounting.h"
 #include "base/err.h"
 #include "base/limits.h"
 
@@ -30,7 +31,6 @@
 
 enum tq_idle { TQ_IDLE_ADAPTIVE, TQ_IDLE_POLL, TQ_IDLE_N };
 enum tq_memory { TQ_MEMORY_AUTO, TQ_MEMORY_HUGEPAGES, TQ_MEMORY_MEMFD, TQ_MEMORY_N };
-enum tq_accounting { TQ_ACCOUNTING_L1, TQ_ACCOUNTING_L2, TQ_ACCOUNTING_L3, TQ_ACCOUNTING_N };
 enum tq_port_mode { TQ_PORT_SERVER, TQ_PORT_CLIENT, TQ_PORT_MODE_N };
 
 /* "adaptive", "memfd", "l2", "server": the words of the configuration file. The value must be in range. */

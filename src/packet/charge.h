@@ -11,14 +11,9 @@
 
 #include <stdint.h>
 
+#include "base/accounting.h"
 #include "base/compiler.h"
 #include "base/limits.h"
-
-enum tq_accounting {
-	TQ_ACCOUNTING_L2, /* the frame without FCS, as Linux tc */
-	TQ_ACCOUNTING_L1, /* what it occupies on a wire: max(len, 60) + 24 */
-	TQ_ACCOUNTING_L3, /* without the Ethernet header */
-};
 
 /* frame_bytes: L2 without FCS, at least TQ_ETH_HDR_BYTES. Returns at least 1: nothing travels free. */
 TQ_INLINE uint32_t tq_charge_bytes(enum tq_accounting accounting, uint32_t frame_bytes)
