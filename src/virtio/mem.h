@@ -16,10 +16,10 @@
 #include "base/limits.h"
 
 struct tq_mem_region {
-	uint64_t gpa;	     /* guest-physical address */
+	uint64_t gpa;        /* guest-physical address */
 	uint64_t user_addr;  /* address in the front-end's space; may equal gpa */
 	uint64_t size_bytes; /* > 0; gpa + size and user_addr + size do not wrap */
-	uint8_t *host;	     /* our mapping of the region's first byte */
+	uint8_t *host;       /* our mapping of the region's first byte */
 };
 
 struct tq_mem {
@@ -27,6 +27,9 @@ struct tq_mem {
 	struct tq_mem_region region[TQ_MEM_REGIONS_MAX]; /* sorted by gpa */
 };
 
+/* The region that holds gpa, or NULL.  O(log n); a caller with many addresses keeps the last hit itself
+ * (struct tq_vq does), because this map is shared between rings. */
+const struct tq_mem_region *tq_mem_find_gpa(const struct tq_mem *m, uint64_t gpa);
 /* Pointer to [gpa, gpa + len) if it lies inside one region, else NULL. len 0 is refused (NULL).
  *   ret_room  [out] may be NULL; bytes from gpa to the end of its region when gpa is inside one (also when
  *             NULL is returned because len crosses the end): what a split copy needs. 0 otherwise. */

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+#include "virtio/vq_chain.h"
+
+uint8_t *tq_vq_translate_slow(struct tq_vq *vq, uint64_t gpa, uint64_t len_bytes)
+{
+	const struct tq_mem_region *r = tq_mem_find_gpa(vq->mem, gpa);
+
+	if (!r)
+		return NULL;
+	vq->hint_gpa = r->gpa;
+	vq->hint_bytes = r->size_bytes;
+	vq->hint_host = r->host;
+	return len_bytes <= r->size_bytes - (gpa - r->gpa) ? r->host + (gpa - r->gpa) : NULL;
+}
+
+/* Append [gpa, gpa + len), cut where it crosses from one region into an adjacent one (D04).
+ * len_bytes > 0.  False when a byte is in no region, the address wraps, or the pieces are too many. */
+static bool add_buffer(struct tq_vq *vq, struct tq_vq_chain *c, uint64_t gpa, uint32_t len_bytes)
+{
+	if (gpa > UINT64_MAX - len_bytes)
+		return false;
+	while (len_bytes > 0) {
+		uint32_t piece_bytes = len_bytes;
+		uint8_t *host = tq_vq_translate(vq, gpa, len_bytes);
+
+		if (TQ_UNLIKELY(!host)) {
+			uint64_t room_bytes;
+
+			host = tq_mem_gpa(vq->mem, gpa, 1, &room_bytes);
+			if (!host)
+				return false;
+			tq_assert(room_bytes < len_bytes);
+			piece_bytes = (uint32_t)room_bytes;
+		}
+		if (c->n_spans == TQ_VQ_CHAIN_SPANS_MAX)
+			return false;
+		c->span[c->n_spans++] = (struct tq_span){ .addr = host, .len_bytes = piece_bytes };
+		gpa += piece_bytes;
+		len_bytes -= piece_bytes;
+	}
+	return true;
+}
+
+/* Copy an indirect table to private memory.  Returns its entries, 0 when it is refused (D13).
+ * A table that crosses regions is refused: no driver allocates one so. */
+static uint32_t copy_table(struct tq_vq *vq, const struct tq_vring_desc *d,
+			   struct tq_vring_desc *ret_table)
+{
+	uint32_t n = d->len / sizeof(*ret_table);
+	const uint8_t *host;
+
+	if (d->len % sizeof(*ret_table) != 0 || n == 0 || n > TQ_CHAIN_DESCS_MAX)
+		return 0;
+	host = tq_vq_translate(vq, d->addr, d->len);
+	if (!host)
+		return 0;
+	memcpy(ret_table, host, d->len);
+	tq_guest_copied();
+	return n;
+}
+
+enum tq_drop_reason tq_vq_chain_walk(struct tq_vq *vq, struct tq_vring_desc first, bool write,
+				     uint32_t bytes_max, struct tq_vq_chain *ret)
+{
+	struct tq_vring_desc table[TQ_CHAIN_DESCS_MAX];
+	struct tq_vring_desc d = first;
+	uint32_t n_table = 0; /* 0: in the ring's own table */
+	uint32_t budget = TQ_MIN((uint32_t)vq->mask + 1, (uint32_t)TQ_CHAIN_DESCS_MAX);
+	uint64_t total_bytes = 0;
+
+	ret->n_spans = 0;
+	ret->n_descs = 0;
+	ret->total_bytes = 0;
+	for (;;) {
+		ret->n_descs++;
+		if (d.flags & TQ_VRING_DESC_F_INDIRECT) {
+			if (n_table || !vq->indirect || (d.flags & TQ_VRING_DESC_F_NEXT))
+				return TQ_DROP_BAD_CHAIN;
+			n_table = copy_table(vq, &d, table);
+			if (n_table == 0)
+				return TQ_DROP_BAD_CHAIN;
+			d = table[0];
+			continue;
+		}
+		/* A descriptor of length 0 costs like any other (D02), so a loop ends here (D01). */
+		if (budget-- == 0 || !!(d.flags & TQ_VRING_DESC_F_WRITE) != write)
+			return TQ_DROP_BAD_CHAIN;
+		total_bytes += d.len;
+		if (total_bytes > bytes_max) {
+			if (!write)
+				return TQ_DROP_TOO_LONG;
+			d.len -= (uint32_t)(total_bytes - bytes_max);
+			total_bytes = bytes_max;
+		}
+		if (d.len > 0 && !add_buffer(vq, ret, d.addr, d.len))
+			return TQ_DROP_BAD_CHAIN;
+		ret->total_bytes = (uint32_t)total_bytes;
+		if (!(d.flags & TQ_VRING_DESC_F_NEXT))
+			return TQ_DROP_NONE;
+		if (d.next >= (n_table ? n_table : (uint32_t)vq->mask + 1))
+			return TQ_DROP_BAD_CHAIN;
+		d = n_table ? table[d.next] : tq_vring_load_desc(&vq->desc[d.next]);
+	}
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* vq_split.h - struct tq_vq and the inline parts of the hot path.  Include virtio/vq.h, never this.
+ *
+ * Why:     the dataplane looks at frames and delivers small ones without a call.
+ * Source:  virtio 1.2 section 2.7.
+ * Thread:  the worker that owns the ring.
+ * Units:   indices are free-running u16 as in the ring; slot = index & mask.
+ * Memory:  about 12 KiB, 64-byte aligned, owned by the caller.
+ *
+ * Indices.  taken is the used index we have written (visible up to published); peeked is the next avail
+ * entry to read; avail_seen is the guest's index when last read:
+ *      published <= taken <= peeked <= avail_seen,  avail_seen - taken <= size.
+ *
+ * A packed twin fits like this: the windows below and everything inline here stay as they are, since
+ * nothing of them is laid out as in the ring; conf.packed selects, once per call and so once per burst,
+ * a second file behind tq_vq_tx_peek, _tx_complete, _rx_reserve, _publish and _kick_*.  Only tq_vq_used_add
+ * is per frame: the packed one remembers (id, length) in the window and writes at publish.
+ */
+#ifndef TQ_VIRTIO_VQ_SPLIT_H
+#define TQ_VIRTIO_VQ_SPLIT_H
+
+#ifndef TQ_VIRTIO_VQ_H
+#error "include virtio/vq.h"
+#endif
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "virtio/nethdr.h"
+#include "virtio/vring.h"
+
+/* Pieces of one chain: its descriptors, and a cut wherever a buffer crosses two regions (D04). */
+#define TQ_VQ_CHAIN_SPANS_MAX (TQ_CHAIN_DESCS_MAX + TQ_MEM_REGIONS_MAX)
+
+/* A peeked receive buffer (one chain). */
+struct tq_vq_buf {
+	uint8_t *addr;       /* of the only span, when n_spans is 1 */
+	uint32_t room_bytes; /* header included, at most TQ_VQ_CHAIN_BYTES_MAX; 0 for a bad chain */
+	uint32_t span_at;    /* first of n_spans in rx_span, when n_spans is above 1 */
+	uint16_t head;
+	uint16_t n_descs;
+	uint16_t n_spans; /* 0 for a bad chain */
+	uint16_t pad;
+};
+static_assert(sizeof(struct tq_vq_buf) == 24, "a receive window stays within L1");
+
+/* Grow for as long as the ring runs; the dataplane adds them to its own at stop or charges differences. */
+struct tq_vq_stats {
+	uint64_t descs; /* descriptors walked: what chains cost us */
+	uint64_t
+		bad_chains; /* tx: frames with drop set by the peek; rx: buffers returned with length 0 */
+	uint64_t kicks_armed; /* times kicks were enabled */
+	uint64_t signals;     /* publishes after which the guest wanted an interrupt */
+};
+
+struct tq_vq {
+	/* read mostly */
+	const struct tq_vring_desc
+		*desc; /* NULL when stopped or unmapped, and so are avail and used */
+	const struct tq_vring_avail *avail;
+	struct tq_vring_used *used;
+	uint16_t mask; /* size - 1 */
+	uint8_t hdr_bytes;
+	uint8_t fault; /* enum tq_vq_fault; sticky until the next start */
+	bool event_idx, mergeable, indirect;
+	bool base_differs; /* SET_VRING_BASE was not the used index in memory; the latter was taken */
+	/* Region of the last hit. */
+	uint64_t hint_gpa, hint_bytes;
+	uint8_t *hint_host;
+	const struct tq_mem *mem;
+
+	/* written per burst */
+	uint16_t taken TQ_CACHE_ALIGNED;
+	uint16_t peeked, avail_seen, published;
+	uint32_t rx_first, rx_n; /* the window is rx_buf[rx_first .. rx_first + rx_n) */
+	uint32_t rx_n_spans;     /* entries of rx_span in use */
+	bool tx_spilled;         /* tx_spill belongs to a frame of the window */
+	struct tq_vq_stats stats;
+
+	/* rare */
+	struct tq_vq_conf conf TQ_CACHE_ALIGNED;
+
+	union {
+		struct {
+			struct tq_frame tx[TQ_VQ_WINDOW]; /* slot = index & (TQ_VQ_WINDOW - 1) */
+			struct tq_span tx_spill[TQ_VQ_CHAIN_SPANS_MAX];
+		};
+		struct {
+			struct tq_vq_buf rx_buf[TQ_VQ_RX_HEADS_MAX];
+			struct tq_span rx_span[TQ_VQ_RX_SPANS_MAX];
+		};
+	} TQ_CACHE_ALIGNED;
+};
+static_assert(offsetof(struct tq_vq, taken) == 64, "read mostly: one line");
+static_assert(offsetof(struct tq_vq, conf) == 128, "per burst: one line");
+static_assert(offsetof(struct tq_vq, tx) == 192, "rare: one line");
+static_assert(sizeof(struct tq_vq) == 192 + 32 * 256 + 160 * 16, "sending window and spill");
+static_assert(65536 % TQ_VQ_WINDOW == 0, "slots follow the index over its wrap");
+
+/* ---- sending ring ---- */
+/* Frames in the window. */
+TQ_INLINE uint32_t tq_vq_tx_count(const struct tq_vq *vq)
+{
+	return (uint16_t)(vq->peeked - vq->taken);
+}
+
+/* i-th frame of the window, 0 = oldest; i < tq_vq_tx_count().  Valid until it is completed, and until a
+ * peek, pending or kick_enable finds the ring broken: the window is empty then. */
+TQ_INLINE struct tq_frame *tq_vq_tx_frame(struct tq_vq *vq, uint32_t i)
+{
+	tq_assert(i < tq_vq_tx_count(vq));
+	return &vq->tx[(vq->taken + i) & (TQ_VQ_WINDOW - 1)];
+}
+
+/* ---- both ---- */
+/* Used entries were written that tq_vq_publish() has not shown yet. */
+TQ_INLINE bool tq_vq_unpublished(const struct tq_vq *vq)
+{
+	return vq->published != vq->taken;
+}
+
+/* Write the next used entry; not visible yet.  The ring is running. */
+TQ_INLINE void tq_vq_used_add(struct tq_vq *vq, uint16_t head, uint32_t len_bytes)
+{
+	struct tq_vring_used_elem *e = &vq->used->ring[vq->taken & vq->mask];
+
+	e->id = head;
+	e->len = len_bytes;
+	vq->taken++;
+}
+
+/* Copy len_bytes (1 .. TQ_PEEK_BYTES) between memory that does not overlap.  Inline, because a call to
+ * memcpy costs as much as the rest of a 64-byte frame.  Bytes in the middle may be copied twice. */
+TQ_INLINE void tq_vq_copy_small(uint8_t *to, const uint8_t *from, uint32_t len_bytes)
+{
+	tq_assert(len_bytes >= 1 && len_bytes <= TQ_PEEK_BYTES);
+	if (len_bytes >= 64) {
+		memcpy(to, from, 64);
+		if (len_bytes > 64)
+			memcpy(to + len_bytes - 64, from + len_bytes - 64, 64);
+	} else if (len_bytes >= 32) {
+		memcpy(to, from, 32);
+		memcpy(to + len_bytes - 32, from + len_bytes - 32, 32);
+	} else if (len_bytes >= 16) {
+		memcpy(to, from, 16);
+		memcpy(to + len_bytes - 16, from + len_bytes - 16, 16);
+	} else if (len_bytes >= 8) {
+		memcpy(to, from, 8);
+		memcpy(to + len_bytes - 8, from + len_bytes - 8, 8);
+	} else {
+		for (uint32_t i = 0; i < len_bytes; i++)
+			to[i] = from[i];
+	}
+}
+
+/* ---- receiving ring ---- */
+enum tq_rx_result tq_vq_rx_deliver_slow(struct tq_vq *vq, const struct tq_frame *frame);
+
+/* Reserve, write and consume in one: what a worker does per frame.  Nothing is consumed unless TQ_RX_OK.
+ * Fast when the frame has at most one guest span and the next buffer is one piece that holds it. */
+TQ_INLINE enum tq_rx_result tq_vq_rx_deliver(struct tq_vq *vq, const struct tq_frame *frame)
+{
+	const struct tq_vq_buf *b = &vq->rx_buf[vq->rx_first];
+	uint32_t need_bytes = vq->hdr_bytes + frame->len_bytes;
+	uint8_t *to;
+
+	if (TQ_UNLIKELY(vq->rx_n == 0 || b->n_spans != 1 || b->room_bytes < need_bytes ||
+			frame->n_spans > 1 || frame->copy_bytes == 0))
+		return tq_vq_rx_deliver_slow(vq, frame);
+	to = b->addr;
+	memset(to, 0, 8);
+	if (vq->hdr_bytes == TQ_VIRTIO_NET_HDR_BYTES)
+		memcpy(to + 8, &(uint32_t){ 1u << 16 }, 4); /* csum_offset 0, num_buffers 1 */
+	else
+		memset(to + 8, 0, 2);
+	to += vq->hdr_bytes;
+	tq_vq_copy_small(to, frame->copy, frame->copy_bytes);
+	if (frame->n_spans) /* source and target may be the same guest memory (D15) */
+		memmove(to + frame->copy_bytes, frame->span[0].addr, frame->span[0].len_bytes);
+	tq_vq_used_add(vq, b->head, need_bytes);
+	vq->rx_first++;
+	vq->rx_n--;
+	return TQ_RX_OK;
+}
+
+#endif

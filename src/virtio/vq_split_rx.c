@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* Receiving ring. */
+
+#include "virtio/vq_chain.h"
+
+/* Buffers looked at ahead of need: enough to hide the misses, few enough to stay in L1. */
+#define FILL_AHEAD TQ_VQ_WINDOW
+
+static const struct tq_span *buf_spans(const struct tq_vq *vq, const struct tq_vq_buf *b,
+				       struct tq_span *one)
+{
+	if (b->n_spans > 1)
+		return &vq->rx_span[b->span_at];
+	*one = (struct tq_span){ .addr = b->addr, .len_bytes = b->room_bytes };
+	return one;
+}
+
+/* Move the window to the front of its arrays. */
+static void compact(struct tq_vq *vq)
+{
+	struct tq_vq_buf *first = &vq->rx_buf[vq->rx_first];
+	uint32_t base = vq->rx_n_spans;
+
+	if (vq->rx_n == 0) {
+		vq->rx_first = 0;
+		vq->rx_n_spans = 0;
+		return;
+	}
+	for (uint32_t i = 0; i < vq->rx_n; i++) {
+		if (first[i].n_spans > 1) {
+			base = first[i].span_at;
+			break;
+		}
+	}
+	for (uint32_t i = 0; i < vq->rx_n; i++)
+		first[i].span_at -= first[i].n_spans > 1 ? base : 0;
+	vq->rx_n_spans -= base;
+	memmove(vq->rx_span, &vq->rx_span[base], vq->rx_n_spans * sizeof(vq->rx_span[0]));
+	memmove(vq->rx_buf, first, vq->rx_n * sizeof(*first));
+	vq->rx_first = 0;
+}
+
+/* What one reserve may still look at, and why it stopped. */
+struct visit {
+	uint32_t n_descs;
+	bool pool_full; /* the spans of the next buffer do not fit */
+};
+
+/* Append one buffer to the window.  False when it must wait: for a later visit, or for room in the pool. */
+static bool buf_fill(struct tq_vq *vq, struct tq_vq_buf *b, uint16_t head, struct visit *v)
+{
+	struct tq_vring_desc d = tq_vring_load_desc(&vq->desc[head]);
+	struct tq_vq_chain c;
+
+	*b = (struct tq_vq_buf){ .head = head, .n_descs = 1 };
+	if (d.flags == TQ_VRING_DESC_F_WRITE && d.len >= vq->hdr_bytes &&
+	    d.len <= TQ_VQ_CHAIN_BYTES_MAX) {
+		b->addr = tq_vq_translate(vq, d.addr, d.len);
+		if (TQ_LIKELY(b->addr != NULL)) {
+			__builtin_prefetch(b->addr, 1);
+			b->room_bytes = d.len;
+			b->n_spans = 1;
+			v->n_descs++;
+			return true;
+		}
+	}
+	if (v->n_descs + TQ_CHAIN_DESCS_MAX + 1 > TQ_VISIT_DESCS_MAX)
+		return false;
+	if (tq_vq_chain_walk(vq, d, true, TQ_VQ_CHAIN_BYTES_MAX, &c) == TQ_DROP_NONE &&
+	    c.total_bytes >= vq->hdr_bytes) {
+		if (c.n_spans == 1) {
+			b->addr = c.span[0].addr;
+		} else {
+			v->pool_full = c.n_spans > TQ_VQ_RX_SPANS_MAX - vq->rx_n_spans;
+			if (v->pool_full)
+				return false;
+			b->span_at = vq->rx_n_spans;
+			memcpy(&vq->rx_span[b->span_at], c.span, c.n_spans * sizeof(c.span[0]));
+			vq->rx_n_spans += c.n_spans;
+		}
+		b->n_spans = (uint16_t)c.n_spans;
+		b->room_bytes = c.total_bytes;
+	}
+	b->n_descs = (uint16_t)c.n_descs;
+	v->n_descs += c.n_descs;
+	return true;
+}
+
+/* Peek more buffers, up to `want` in the window.
+ * Returns how many were added; 0 when there are none, the visit or the pool is used up, or the ring broke. */
+static uint32_t fill(struct tq_vq *vq, uint32_t want, struct visit *v)
+{
+	uint16_t head[TQ_VQ_RX_HEADS_MAX];
+	uint32_t n_descs = v->n_descs, ahead, n, i;
+
+	tq_assert(want <= TQ_VQ_RX_HEADS_MAX && vq->rx_n <= want);
+	compact(vq);
+	n = want - vq->rx_n;
+	ahead = (uint16_t)(vq->avail_seen - vq->peeked);
+	if (ahead < n)
+		ahead = tq_vq_look(vq);
+	n = TQ_MIN(n, ahead);
+	for (i = 0; i < n; i++) {
+		head[i] = tq_vring_load_u16(&vq->avail->ring[(vq->peeked + i) & vq->mask]);
+		if (TQ_UNLIKELY(head[i] > vq->mask)) {
+			tq_vq_break(vq, TQ_VQ_HEAD_RANGE);
+			return 0;
+		}
+		__builtin_prefetch(&vq->desc[head[i]]);
+	}
+	for (i = 0; i < n && v->n_descs < TQ_VISIT_DESCS_MAX; i++) {
+		if (!buf_fill(vq, &vq->rx_buf[vq->rx_n], head[i], v))
+			break;
+		vq->rx_n++;
+	}
+	vq->stats.descs += v->n_descs - n_descs;
+	vq->peeked = (uint16_t)(vq->peeked + i);
+	return i;
+}
+
+static void consume(struct tq_vq *vq, uint32_t n)
+{
+	tq_assert(n <= vq->rx_n);
+	vq->rx_first += n;
+	vq->rx_n -= n;
+}
+
+/* Return bad chains in front of the window with length 0. */
+static void return_bad(struct tq_vq *vq)
+{
+	while (vq->rx_n > 0 && vq->rx_buf[vq->rx_first].n_spans == 0) {
+		tq_vq_used_add(vq, vq->rx_buf[vq->rx_first].head, 0);
+		vq->stats.bad_chains++;
+		consume(vq, 1);
+	}
+}
+
+/* Heads a frame may use (D11). */
+static uint32_t heads_max(const struct tq_vq *vq, uint32_t frame_bytes)
+{
+	uint32_t n = 8 + frame_bytes / 512;
+
+	if (!vq->mergeable)
+		return 1;
+	n = TQ_MIN(n, (uint32_t)vq->mask + 1);
+	return TQ_MIN(n, (uint32_t)TQ_VQ_RX_HEADS_MAX);
+}
+
+enum tq_rx_result tq_vq_rx_reserve(struct tq_vq *vq, uint32_t frame_bytes,
+				   struct tq_rx_landing *ret_landing)
+{
+	const uint32_t need_bytes = vq->hdr_bytes + frame_bytes;
+	const uint32_t n_max = heads_max(vq, frame_bytes);
+	struct tq_rx_landing l = { 0 };
+	struct visit v = { 0 };
+	uint32_t n_added;
+
+	tq_assert(frame_bytes > 0 && frame_bytes <= TQ_FRAME_BYTES_MAX);
+	if (vq->fault || !vq->avail)
+		return TQ_RX_BROKEN;
+	tq_assert(vq->conf.dir == TQ_VQ_RX);
+	for (;;) {
+		if (l.n_heads == 0)
+			return_bad(vq);
+		for (; l.n_heads < vq->rx_n && l.n_heads < n_max; l.n_heads++) {
+			const struct tq_vq_buf *b = &vq->rx_buf[vq->rx_first + l.n_heads];
+
+			if (l.room_bytes >= need_bytes)
+				break;
+			l.room_bytes += b->room_bytes;
+			l.n_spans += b->n_spans;
+			l.n_descs += b->n_descs;
+		}
+		if (l.room_bytes >= need_bytes) {
+			*ret_landing = l;
+			return TQ_RX_OK;
+		}
+		if (l.n_heads == n_max)
+			return TQ_RX_TOO_LONG;
+		n_added = fill(vq, TQ_MAX(n_max, (uint32_t)FILL_AHEAD), &v);
+		if (vq->fault)
+			return TQ_RX_BROKEN;
+		/* A pool full of pieces that are too small for the frame never gets less full. */
+		if (n_added == 0)
+			return v.pool_full ? TQ_RX_TOO_LONG : TQ_RX_EMPTY;
+	}
+}
+
+/* Where the next byte goes: over the spans of a head, then the next head's. */
+struct cursor {
+	struct tq_vq *vq;
+	const struct tq_vq_buf *buf, *end;
+	const struct tq_span *span;
+	uint32_t n_spans;
+	uint32_t offset; /* in *span */
+	struct tq_span one;
+};
+
+static void cursor_settle(struct cursor *c)
+{
+	while (c->n_spans == 0) {
+		tq_assert(c->buf < c->end);
+		c->n_spans = c->buf->n_spans;
+		c->span = buf_spans(c->vq, c->buf, &c->one);
+		c->buf++;
+	}
+}
+
+static void cursor_put(struct cursor *c, const uint8_t *from, uint32_t bytes)
+{
+	while (bytes > 0) {
+		uint32_t piece_bytes;
+
+		cursor_settle(c);
+		piece_bytes = TQ_MIN(bytes, c->span->len_bytes - c->offset);
+		/* Source and target may be the same guest memory (D15). */
+		memmove(c->span->addr + c->offset, from, piece_bytes);
+		from += piece_bytes;
+		bytes -= piece_bytes;
+		c->offset += piece_bytes;
+		if (c->offset == c->span->len_bytes) {
+			c->offset = 0;
+			c->span++;
+			c->n_spans--;
+		}
+	}
+}
+
+/* Header, copy and spans into the landing; used entries; window. */
+static void write_frame(struct tq_vq *vq, const struct tq_rx_landing *l, const uint8_t *copy,
+			uint32_t copy_bytes, const struct tq_span *span, uint32_t n_spans,
+			uint32_t frame_bytes)
+{
+	struct tq_virtio_net_hdr hdr = { .num_buffers = (uint16_t)l->n_heads };
+	uint32_t left_bytes = vq->hdr_bytes + frame_bytes;
+	const struct tq_vq_buf *first = &vq->rx_buf[vq->rx_first];
+	struct cursor c = { .vq = vq, .buf = first, .end = first + l->n_heads };
+
+	tq_assert(l->n_heads > 0 && l->n_heads <= vq->rx_n);
+	tq_assert(left_bytes <= l->room_bytes);
+	cursor_put(&c, (const uint8_t *)&hdr, vq->hdr_bytes);
+	cursor_put(&c, copy, copy_bytes);
+	for (uint32_t i = 0; i < n_spans; i++)
+		cursor_put(&c, span[i].addr, span[i].len_bytes);
+	for (uint32_t i = 0; i < l->n_heads; i++) {
+		uint32_t part_bytes = TQ_MIN(left_bytes, first[i].room_bytes);
+
+		tq_vq_used_add(vq, first[i].head, part_bytes);
+		vq->stats.bad_chains += first[i].n_spans == 0;
+		left_bytes -= part_bytes;
+	}
+	tq_assert(left_bytes == 0);
+	consume(vq, l->n_heads);
+}
+
+void tq_vq_rx_write(struct tq_vq *vq, const struct tq_rx_landing *landing,
+		    const struct tq_frame *frame)
+{
+	write_frame(vq, landing, frame->copy, frame->copy_bytes, tq_frame_spans(frame),
+		    frame->n_spans, frame->len_bytes);
+}
+
+void tq_vq_rx_write_spans(struct tq_vq *vq, const struct tq_rx_landing *landing,
+			  const struct tq_span *span, uint32_t n_spans, uint32_t frame_bytes)
+{
+	write_frame(vq, landing, NULL, 0, span, n_spans, frame_bytes);
+}
+
+enum tq_rx_result tq_vq_rx_deliver_slow(struct tq_vq *vq, const struct tq_frame *frame)
+{
+	struct tq_rx_landing landing;
+	enum tq_rx_result r = tq_vq_rx_reserve(vq, frame->len_bytes, &landing);
+
+	if (r == TQ_RX_OK)
+		tq_vq_rx_write(vq, &landing, frame);
+	return r;
+}
