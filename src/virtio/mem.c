@@ -75,8 +75,8 @@ int tq_mem_check(struct tq_mem *m)
 	for (uint32_t i = 0; i < m->n; i++) {
 		const struct tq_mem_region *r = &m->region[i];
 
-		/* The last byte must have an address; an end of exactly 2^64 is refused too, so that
-		 * address + length never wraps behind this line. */
+		/* The last byte must have an address; an end of exactly 2^64 is refused too, so
+		 * that address + length never wraps behind this line. */
 		if (r->size_bytes == 0 || r->gpa > UINT64_MAX - r->size_bytes ||
 		    r->user_addr > UINT64_MAX - r->size_bytes)
 			return -EINVAL;

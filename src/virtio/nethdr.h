@@ -28,7 +28,8 @@
 
 #define TQ_BIT64(n) (1ULL << (n))
 
-/* num_buffers is present when MRG_RXBUF or VERSION_1 was negotiated (12 bytes), else 10. Little endian. */
+/* num_buffers is present when MRG_RXBUF or VERSION_1 was negotiated (12 bytes), else 10. Little
+ * endian. */
 struct tq_virtio_net_hdr {
 	uint8_t flags;
 	uint8_t gso_type;

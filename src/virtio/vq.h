@@ -3,18 +3,20 @@
 
 /* vq.h - device side of a virtqueue: peek, reserve, complete.
  *
- * Why:     frames are described and decided about while they stay in the guest; each guest word is read
- *          once into a local, checked there, then used (hostile.md D, T).  A packed twin will stand behind
- *          the same functions.  Not for the control queue.
+ * Why:     frames are described and decided about while they stay in the guest; each guest word is
+ *          read once into a local, checked there, then used (hostile.md D, T).  A packed twin will
+ *          stand behind the same functions.  Not for the control queue.
  * Source:  virtio 1.2 sections 2.7 (split) and 5.1.6.
- * Thread:  the worker that owns the ring; control fills struct tq_vq_conf before start and reads indices after stop.
+ * Thread:  the worker that owns the ring; control fills struct tq_vq_conf before start and reads
+ *          indices after stop.
  * Memory:  struct tq_vq is caller-owned, allocated by control; no allocation here.
  *
  * Sending ring (guest's TX): a window of peeked frames stands between avail and used:
- *      used <= taken ... peeked <= avail.   A frame leaves the window by tq_vq_tx_complete() in order.
- * Receiving ring (guest's RX): a window of peeked buffers; tq_vq_rx_reserve() finds those for one frame,
- *      tq_vq_rx_write() fills and consumes them (tq_vq_rx_deliver() does both); nothing is visible to the guest
- *      before tq_vq_publish().
+ *      used <= taken ... peeked <= avail.
+ *      A frame leaves the window by tq_vq_tx_complete(), in order.
+ * Receiving ring (guest's RX): a window of peeked buffers; tq_vq_rx_reserve() finds those for one
+ *      frame, tq_vq_rx_write() fills and consumes them (tq_vq_rx_deliver() does both); nothing is
+ *      visible to the guest before tq_vq_publish().
  */
 #ifndef TQ_VIRTIO_VQ_H
 #define TQ_VIRTIO_VQ_H
@@ -48,8 +50,9 @@ struct tq_vq_conf {
 enum tq_vq_fault { TQ_VQ_OK, TQ_VQ_AVAIL_JUMP, TQ_VQ_HEAD_RANGE, TQ_VQ_UNMAPPED, TQ_VQ_FAULT_N };
 const char *tq_vq_fault_name(enum tq_vq_fault fault);
 
-/* Reservation of the receiver's buffers for one frame: the first n_heads of the ring's own window of peeked
- * buffers (their spans stay there, in private memory, until the reservation is written or dropped). */
+/* Reservation of the receiver's buffers for one frame: the first n_heads of the ring's own window
+ * of peeked buffers.  Their spans stay there, in private memory, until the reservation is written
+ * or dropped. */
 struct tq_rx_landing {
 	uint32_t n_heads, n_spans;
 	uint32_t room_bytes; /* header included */
@@ -66,61 +69,72 @@ enum tq_rx_result {
 #include "virtio/vq_split.h" /* struct tq_vq and the inline parts of the hot path */
 
 /* ---- life cycle: between these calls only the owning worker touches *vq ---- */
-/* Translate and check the ring's addresses, take the used index from guest memory (dataplane.md section 4), write
- * used flags/avail_event so that kicks are wanted.  The caller scans and signals once afterwards.
+/* Translate and check the ring's addresses, take the used index from guest memory (dataplane.md
+ * section 4), write used flags/avail_event so that kicks are wanted.  The caller scans and signals
+ * once afterwards.
  *   vq        64-byte aligned; whatever it held is forgotten, stats included.
  *   conf      copied; conf->mem must outlive the run.
- * Where to resume: chains are completed in order, so the used index in memory is also the next avail entry, and it
- * wins over conf->avail_index.  After a kill both front-end and we only have the used index (QEMU restores its base
- * from it, virtio-user always says 0); what lies between it and a larger base was taken by a predecessor but never
- * returned, and is sent again.  vq->base_differs tells.  A guest that lies about its used index breaks its own ring.
- * Returns 0; -EINVAL size, alignment (desc 16, avail 2, used 4); -EFAULT an address is outside the memory map. */
+ * Where to resume: chains are completed in order, so the used index in memory is also the next
+ * avail entry, and it wins over conf->avail_index.  After a kill both front-end and we only have
+ * the used index (QEMU restores its base from it, virtio-user always says 0); what lies between it
+ * and a larger base was taken by a predecessor but never returned, and is sent again.
+ * vq->base_differs tells.  A guest that lies about its used index breaks its own ring.
+ * Returns 0 (look at vq->fault); -EINVAL size, alignment (desc 16, avail 2, used 4); -EFAULT an
+ * address is outside the memory map. */
 int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf);
-/* Show what was completed, forget the windows; returns the avail index to report in GET_VRING_BASE: frames that
- * were peeked and not completed are still available.  Publish and signal before: this does not signal.
- * Nobody holds a frame of the window afterwards; the memory map is not touched any more. */
+/* Show what was completed, forget the windows; returns the avail index to report in GET_VRING_BASE:
+ * frames that were peeked and not completed are still available.  Publish and signal before: this
+ * does not signal.  Nobody may hold a frame of the window afterwards; guest memory is not touched
+ * any more. */
 uint16_t tq_vq_stop(struct tq_vq *vq);
-/* The same ring under another memory table: indices stay, windows are forgotten and peeked again; a fault stays.
- * Returns 0 or -EFAULT (ring is outside the new table; broken then: TQ_VQ_UNMAPPED). */
+/* The same ring under another memory table: indices stay, windows are forgotten and peeked again; a
+ * fault stays.
+ * Returns 0; -EFAULT, -EINVAL the ring does not lie in the new table (broken: TQ_VQ_UNMAPPED). */
 int tq_vq_remap(struct tq_vq *vq, const struct tq_mem *mem);
 
 /* ---- sending ring ---- */
-/* Number of frames in the window after reading what the guest made available (at most TQ_VQ_WINDOW, and at most
- * TQ_VISIT_DESCS_MAX descriptors per call).  Does nothing when the window is not empty and `refill` is false.
- * Malformed chains appear as frames with drop set (len_bytes as far as known, no bytes): they are completed by the
- * caller like any other, and counted.  0 with vq->fault set when the ring is broken: frames of the window that were
- * not completed are gone from it then. */
+/* Number of frames in the window after reading what the guest made available (at most TQ_VQ_WINDOW,
+ * and at most TQ_VISIT_DESCS_MAX descriptors per call).  Does nothing when the window is not empty
+ * and `refill` is false. Malformed chains appear as frames with drop set (len_bytes as far as
+ * known, no bytes): they are completed by the caller like any other, and counted.  0 with vq->fault
+ * set when the ring is broken: frames of the window that were not completed are gone from it
+ * then. */
 uint32_t tq_vq_tx_peek(struct tq_vq *vq, bool refill);
 /* tq_vq_tx_count(vq), tq_vq_tx_frame(vq, i): inline, in vq_split.h */
 /* Complete the oldest n frames: writes used entries (length 0), not yet visible.  n <= count. */
 void tq_vq_tx_complete(struct tq_vq *vq, uint32_t n);
 
 /* ---- receiving ring ---- */
-/* Reserve buffers for frame_bytes (L2, 1 .. TQ_FRAME_BYTES_MAX).  The reservation is dropped by the next reserve or
- * deliver, consumed by write.  Bad chains (not writable, untranslatable, smaller than the header) in front are
- * returned to the guest with length 0 on the way, whatever the result: publish when tq_vq_unpublished(). */
+/* Reserve buffers for frame_bytes (L2, 1 .. TQ_FRAME_BYTES_MAX).  The reservation is dropped by the
+ * next reserve or deliver, consumed by write.  Bad chains (not writable, untranslatable, smaller
+ * than the header) in front are returned to the guest with length 0 on the way, whatever the
+ * result: publish when tq_vq_unpublished(). */
 enum tq_rx_result tq_vq_rx_reserve(struct tq_vq *vq, uint32_t frame_bytes,
 				   struct tq_rx_landing *ret_landing);
-/* Write net header and frame into the landing and consume it: header from private memory, payload guest to guest.
- * frame->copy and its spans are the source; frame->len_bytes is what was reserved. */
+/* Write net header and frame into the landing and consume it: header from private memory, payload
+ * guest to guest. frame->copy and its spans are the source; frame->len_bytes is what was
+ * reserved. */
 void tq_vq_rx_write(struct tq_vq *vq, const struct tq_rx_landing *landing,
 		    const struct tq_frame *frame);
 /* The same from one flat private or mbuf buffer list of frame_bytes in all. */
 void tq_vq_rx_write_spans(struct tq_vq *vq, const struct tq_rx_landing *landing,
 			  const struct tq_span *span, uint32_t n_spans, uint32_t frame_bytes);
-/* tq_vq_rx_deliver(vq, frame): reserve + write in one, inline, in vq_split.h: the way for single frames */
+/* tq_vq_rx_deliver(vq, frame): reserve + write in one, inline, in vq_split.h: the way for single
+ * frames */
 
 /* ---- both ---- */
-/* Make used entries visible by one release store; returns true when the guest wants an interrupt for them
- * (event index over all entries since the last publish, or NO_INTERRUPT flag; NOTIFY_ON_EMPTY not offered).
- * False and free when nothing was written.  Also works on a broken ring that is still mapped. */
+/* Make used entries visible by one release store; returns true when the guest wants an interrupt
+ * for them (event index over all entries since the last publish, or NO_INTERRUPT flag;
+ * NOTIFY_ON_EMPTY not offered). False and free when nothing was written.  Also works on a broken
+ * ring that is still mapped. */
 bool tq_vq_publish(struct tq_vq *vq);
 /* tq_vq_unpublished(vq): inline, in vq_split.h */
-/* Kicks: off while polled; arming returns true when there is something to look at, because entries not peeked yet
- * exist or the index is broken (arm, fence, recheck). */
+/* Kicks: off while polled; arming returns true when there is something to look at, because entries
+ * not peeked yet exist or the index is broken (arm, fence, recheck). */
 bool tq_vq_kick_enable(struct tq_vq *vq);
 void tq_vq_kick_disable(struct tq_vq *vq);
-/* Available entries not yet peeked, by one read of the guest's index; a jump marks the ring broken (returns 0). */
+/* Available entries not yet peeked, by one read of the guest's index; a jump marks the ring broken
+ * (returns 0). */
 uint32_t tq_vq_pending(struct tq_vq *vq);
 
 #endif

@@ -16,7 +16,8 @@ uint8_t *tq_vq_translate_slow(struct tq_vq *vq, uint64_t gpa, uint64_t len_bytes
 }
 
 /* Append [gpa, gpa + len), cut where it crosses from one region into an adjacent one (D04).
- * len_bytes > 0.  False when a byte is in no region, the address wraps, or the pieces are too many. */
+ * len_bytes > 0.  False when a byte is in no region, the address wraps, or the pieces are too
+ * many. */
 static bool add_buffer(struct tq_vq *vq, struct tq_vq_chain *c, uint64_t gpa, uint32_t len_bytes)
 {
 	if (gpa > UINT64_MAX - len_bytes)
@@ -84,7 +85,8 @@ enum tq_drop_reason tq_vq_chain_walk(struct tq_vq *vq, struct tq_vring_desc firs
 			d = table[0];
 			continue;
 		}
-		/* A descriptor of length 0 costs like any other (D02), so a loop ends here (D01). */
+		/* A descriptor of length 0 costs like any other (D02), so a loop ends here
+		 * (D01). */
 		if (budget-- == 0 || !!(d.flags & TQ_VRING_DESC_F_WRITE) != write)
 			return TQ_DROP_BAD_CHAIN;
 		total_bytes += d.len;

@@ -3,7 +3,8 @@
 
 /* vq_chain.h - a descriptor chain as a list of checked spans; internal to src/virtio.
  *
- * Why:     one walker for both directions, bounded in descriptors, bytes and pieces (hostile.md D01 to D14).
+ * Why:     one walker for both directions, bounded in descriptors, bytes and pieces (hostile.md D01
+ *          to D14).
  * Source:  virtio 1.2 section 2.7.5.
  * Thread:  the worker that owns the ring.
  * Memory:  the caller's, 2.5 KiB; 2 KiB of stack for an indirect table.
@@ -20,7 +21,8 @@ struct tq_vq_chain {
 	struct tq_span span[TQ_VQ_CHAIN_SPANS_MAX];
 };
 
-/* Translate with the region of the last hit first.  len_bytes > 0.  NULL when not inside one region. */
+/* Translate with the region of the last hit first.  len_bytes > 0.  NULL when not inside one
+ * region. */
 uint8_t *tq_vq_translate_slow(struct tq_vq *vq, uint64_t gpa, uint64_t len_bytes);
 
 TQ_INLINE uint8_t *tq_vq_translate(struct tq_vq *vq, uint64_t gpa, uint64_t len_bytes)
@@ -35,7 +37,8 @@ TQ_INLINE uint8_t *tq_vq_translate(struct tq_vq *vq, uint64_t gpa, uint64_t len_
 
 /* Walk the chain that begins with the private copy `first`.
  *   write      every descriptor must be for the device to write (receive buffers), or none may be.
- *   bytes_max  sending: a longer chain is TQ_DROP_TOO_LONG; receiving: room behind it is not looked at.
+ *   bytes_max  sending: a longer chain is TQ_DROP_TOO_LONG; receiving: room behind it is not looked
+ *              at.
  *   ret        [out] spans in order, private.
  * Returns TQ_DROP_NONE, TQ_DROP_BAD_CHAIN or TQ_DROP_TOO_LONG.  Reads at most
  * min(size, TQ_CHAIN_DESCS_MAX) + 1 descriptors. */
@@ -44,7 +47,8 @@ enum tq_drop_reason tq_vq_chain_walk(struct tq_vq *vq, struct tq_vring_desc firs
 
 /* Mark the ring broken and forget its windows. */
 void tq_vq_break(struct tq_vq *vq, enum tq_vq_fault fault);
-/* Read the guest's avail index once.  Returns entries not peeked yet; a jump breaks the ring, 0 then. */
+/* Read the guest's avail index once.  Returns entries not peeked yet; a jump breaks the ring, 0
+ * then. */
 uint32_t tq_vq_look(struct tq_vq *vq);
 
 #endif

@@ -35,7 +35,8 @@ void tq_vq_break(struct tq_vq *vq, enum tq_vq_fault fault)
 	vq->avail_seen = vq->taken;
 }
 
-/* Set the three pointers under vq->mem.  Returns 0, -EINVAL alignment, -EFAULT; pointers NULL then. */
+/* Set the three pointers under vq->mem.  Returns 0, -EINVAL alignment, -EFAULT; pointers NULL
+ * then. */
 static int translate_ring(struct tq_vq *vq)
 {
 	const struct tq_vq_conf *conf = &vq->conf;
@@ -52,7 +53,8 @@ static int translate_ring(struct tq_vq *vq)
 	vq->hint_bytes = 0;
 	if (!desc || !avail || !used)
 		return -EFAULT;
-	/* What counts for our loads is the host's alignment, which a front-end's offsets can spoil. */
+	/* What counts for our loads is the host's alignment, which a front-end's offsets can
+	 * spoil. */
 	if ((uintptr_t)desc % 16 || (uintptr_t)avail % 2 || (uintptr_t)used % 4)
 		return -EINVAL;
 	vq->desc = (const struct tq_vring_desc *)(const void *)desc;
@@ -161,8 +163,10 @@ bool tq_vq_publish(struct tq_vq *vq)
 		return false;
 	__atomic_store_n(&vq->used->idx, vq->taken, __ATOMIC_RELEASE);
 	vq->published = vq->taken;
-	/* The guest arms (writes used_event or flags), fences, then looks at the used index once more.
-	 * Ours is the other half: without this fence both may see the old value and it sleeps for ever. */
+	/* The guest arms (writes used_event or flags), fences, then looks at the used index once
+	 * more.
+	 * Ours is the other half: without this fence both may see the old value and it sleeps for
+	 * ever. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (vq->event_idx)
 		wanted = tq_vring_need_event(tq_vring_load_u16(&vq->avail->ring[vq->mask + 1]),
@@ -188,8 +192,8 @@ bool tq_vq_kick_enable(struct tq_vq *vq)
 	vq->stats.kicks_armed++;
 	if (vq->event_idx)
 		store_avail_event(vq, vq->avail_seen);
-	/* Also with the event index: a predecessor that was killed may have left the flag behind, and
-	 * the specification wants 0. */
+	/* Also with the event index: a predecessor that was killed may have left the flag behind,
+	 * and the specification wants 0. */
 	__atomic_store_n(&vq->used->flags, 0, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return tq_vq_look(vq) > 0 || vq->fault;

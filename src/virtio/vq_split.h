@@ -9,14 +9,15 @@
  * Units:   indices are free-running u16 as in the ring; slot = index & mask.
  * Memory:  about 12 KiB, 64-byte aligned, owned by the caller.
  *
- * Indices.  taken is the used index we have written (visible up to published); peeked is the next avail
- * entry to read; avail_seen is the guest's index when last read:
+ * Indices.  taken is the used index we have written (visible up to published); peeked is the next
+ * avail entry to read; avail_seen is the guest's index when last read:
  *      published <= taken <= peeked <= avail_seen,  avail_seen - taken <= size.
  *
- * A packed twin fits like this: the windows below and everything inline here stay as they are, since
- * nothing of them is laid out as in the ring; conf.packed selects, once per call and so once per burst,
- * a second file behind tq_vq_tx_peek, _tx_complete, _rx_reserve, _publish and _kick_*.  Only tq_vq_used_add
- * is per frame: the packed one remembers (id, length) in the window and writes at publish.
+ * A packed twin fits like this: the windows below and everything inline here stay as they are,
+ * since nothing of them is laid out as in the ring; conf.packed selects, once per call and so once
+ * per burst, a second file behind tq_vq_tx_peek, _tx_complete, _rx_reserve, _publish and _kick_*.
+ * Only tq_vq_used_add is per frame: the packed one remembers (id, length) in the window and writes
+ * at publish.
  */
 #ifndef TQ_VIRTIO_VQ_SPLIT_H
 #define TQ_VIRTIO_VQ_SPLIT_H
@@ -46,11 +47,12 @@ struct tq_vq_buf {
 };
 static_assert(sizeof(struct tq_vq_buf) == 24, "a receive window stays within L1");
 
-/* Grow for as long as the ring runs; the dataplane adds them to its own at stop or charges differences. */
+/* Grow for as long as the ring runs; the dataplane adds them to its own at stop or charges
+ * differences. */
 struct tq_vq_stats {
 	uint64_t descs; /* descriptors walked: what chains cost us */
-	uint64_t
-		bad_chains; /* tx: frames with drop set by the peek; rx: buffers returned with length 0 */
+	/* tx: frames with drop set by the peek; rx: buffers returned with length 0 */
+	uint64_t bad_chains;
 	uint64_t kicks_armed; /* times kicks were enabled */
 	uint64_t signals;     /* publishes after which the guest wanted an interrupt */
 };
@@ -65,7 +67,8 @@ struct tq_vq {
 	uint8_t hdr_bytes;
 	uint8_t fault; /* enum tq_vq_fault; sticky until the next start */
 	bool event_idx, mergeable, indirect;
-	bool base_differs; /* SET_VRING_BASE was not the used index in memory; the latter was taken */
+	/* SET_VRING_BASE was not the used index in memory; the latter was taken */
+	bool base_differs;
 	/* Region of the last hit. */
 	uint64_t hint_gpa, hint_bytes;
 	uint8_t *hint_host;
@@ -106,8 +109,8 @@ TQ_INLINE uint32_t tq_vq_tx_count(const struct tq_vq *vq)
 	return (uint16_t)(vq->peeked - vq->taken);
 }
 
-/* i-th frame of the window, 0 = oldest; i < tq_vq_tx_count().  Valid until it is completed, and until a
- * peek, pending or kick_enable finds the ring broken: the window is empty then. */
+/* i-th frame of the window, 0 = oldest; i < tq_vq_tx_count().  Valid until it is completed, and
+ * until a peek, pending or kick_enable finds the ring broken: the window is empty then. */
 TQ_INLINE struct tq_frame *tq_vq_tx_frame(struct tq_vq *vq, uint32_t i)
 {
 	tq_assert(i < tq_vq_tx_count(vq));
@@ -131,8 +134,9 @@ TQ_INLINE void tq_vq_used_add(struct tq_vq *vq, uint16_t head, uint32_t len_byte
 	vq->taken++;
 }
 
-/* Copy len_bytes (1 .. TQ_PEEK_BYTES) between memory that does not overlap.  Inline, because a call to
- * memcpy costs as much as the rest of a 64-byte frame.  Bytes in the middle may be copied twice. */
+/* Copy len_bytes (1 .. TQ_PEEK_BYTES) between memory that does not overlap.  Inline, because a call
+ * to memcpy costs as much as the rest of a 64-byte frame.  Bytes in the middle may be copied
+ * twice. */
 TQ_INLINE void tq_vq_copy_small(uint8_t *to, const uint8_t *from, uint32_t len_bytes)
 {
 	tq_assert(len_bytes >= 1 && len_bytes <= TQ_PEEK_BYTES);
@@ -158,8 +162,9 @@ TQ_INLINE void tq_vq_copy_small(uint8_t *to, const uint8_t *from, uint32_t len_b
 /* ---- receiving ring ---- */
 enum tq_rx_result tq_vq_rx_deliver_slow(struct tq_vq *vq, const struct tq_frame *frame);
 
-/* Reserve, write and consume in one: what a worker does per frame.  Nothing is consumed unless TQ_RX_OK.
- * Fast when the frame has at most one guest span and the next buffer is one piece that holds it. */
+/* Reserve, write and consume in one: what a worker does per frame.  Nothing is consumed unless
+ * TQ_RX_OK. Fast when the frame has at most one guest span and the next buffer is one piece that
+ * holds it. */
 TQ_INLINE enum tq_rx_result tq_vq_rx_deliver(struct tq_vq *vq, const struct tq_frame *frame)
 {
 	const struct tq_vq_buf *b = &vq->rx_buf[vq->rx_first];

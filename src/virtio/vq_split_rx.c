@@ -48,7 +48,8 @@ struct visit {
 	bool pool_full; /* the spans of the next buffer do not fit */
 };
 
-/* Append one buffer to the window.  False when it must wait: for a later visit, or for room in the pool. */
+/* Append one buffer to the window.  False when it must wait: for a later visit, or for room in the
+ * pool. */
 static bool buf_fill(struct tq_vq *vq, struct tq_vq_buf *b, uint16_t head, struct visit *v)
 {
 	struct tq_vring_desc d = tq_vring_load_desc(&vq->desc[head]);
@@ -89,7 +90,8 @@ static bool buf_fill(struct tq_vq *vq, struct tq_vq_buf *b, uint16_t head, struc
 }
 
 /* Peek more buffers, up to `want` in the window.
- * Returns how many were added; 0 when there are none, the visit or the pool is used up, or the ring broke. */
+ * Returns how many were added; 0 when there are none, the visit or the pool is used up, or the ring
+ * broke. */
 static uint32_t fill(struct tq_vq *vq, uint32_t want, struct visit *v)
 {
 	uint16_t head[TQ_VQ_RX_HEADS_MAX];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* Sending ring.  A batch is looked at in three passes, so that the cache misses of its frames overlap:
- * avail slots (prefetch descriptors), descriptors (prefetch headers and frames), headers and frames. */
+/* Sending ring.  A batch is looked at in three passes, so that the cache misses of its frames
+ * overlap: avail slots (prefetch descriptors), descriptors (prefetch headers and frames), headers
+ * and frames. */
 
 #include "virtio/vq_chain.h"
 
@@ -40,8 +41,9 @@ static void frame_init(struct tq_frame *f, uint16_t head, uint32_t n_descs, uint
 	f->spill = NULL;
 }
 
-/* What is wrong with a well-formed chain of this header and length.  No offload is offered, so a header
- * that asks for one is a lie (H01 to H06); hdr_len, gso_size, csum_* and num_buffers then mean nothing. */
+/* What is wrong with a well-formed chain of this header and length.  No offload is offered, so a
+ * header that asks for one is a lie (H01 to H06); hdr_len, gso_size, csum_* and num_buffers then
+ * mean nothing. */
 static enum tq_drop_reason judge(uint32_t len_bytes, uint16_t hdr_kind)
 {
 	if (len_bytes < TQ_ETH_HDR_BYTES)
@@ -126,8 +128,8 @@ static void chain_take(struct tq_vq_chain *c, uint32_t *at, uint8_t *to, uint32_
 	}
 }
 
-/* Any chain.  False when its spans need the spill array and another frame has it: the frame is then left
- * in the ring, and nothing of it is kept. */
+/* Any chain.  False when its spans need the spill array and another frame has it: the frame is then
+ * left in the ring, and nothing of it is kept. */
 static bool walk_fill(struct tq_vq *vq, struct tq_frame *f, const struct quick *q,
 		      uint32_t *ret_n_descs)
 {
@@ -202,8 +204,8 @@ static void peek_batch(struct tq_vq *vq, uint32_t n)
 		if (TQ_LIKELY(q[i].hdr)) {
 			quick_fill(f, &q[i]);
 		} else {
-			/* A walk reads at most CHAIN_DESCS_MAX + 1: leave it to the next call rather
-			 * than exceed the visit.  The first always fits. */
+			/* A walk reads at most CHAIN_DESCS_MAX + 1: leave it to the next call
+			 * rather than exceed the visit.  The first always fits. */
 			if (n_descs + TQ_CHAIN_DESCS_MAX + 1 > TQ_VISIT_DESCS_MAX ||
 			    !walk_fill(vq, f, &q[i], &cost))
 				break;

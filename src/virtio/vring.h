@@ -3,8 +3,8 @@
 
 /* vring.h - the split ring as it lies in guest memory, and the only functions that load from it.
  *
- * Why:     a guest rewrites its memory while we look (hostile.md T): every word is loaded once, by a
- *          load that the compiler may not repeat, into a local; checks and use see the local.
+ * Why:     a guest rewrites its memory while we look (hostile.md T): every word is loaded once, by
+ *          a load that the compiler may not repeat, into a local; checks and use see the local.
  * Source:  virtio 1.2 section 2.7.
  * Thread:  any; no state.
  */
