@@ -32,6 +32,12 @@ TQ_INLINE void tq_spsc_init(struct tq_spsc *q, void *entries, uint32_t size, uin
 	*q = (struct tq_spsc){ .entries = entries, .mask = size - 1, .entry_bytes = entry_bytes };
 }
 
+/* Entries that fit now. Producer only: the consumer can only make it more. */
+TQ_INLINE uint32_t tq_spsc_room(const struct tq_spsc *q)
+{
+	return q->mask + 1 - (q->head - __atomic_load_n(&q->tail, __ATOMIC_ACQUIRE));
+}
+
 /* Copy one entry in. False when full. Producer only. */
 TQ_INLINE bool tq_spsc_push(struct tq_spsc *q, const void *entry)
 {

@@ -3,11 +3,15 @@
 
 /* snapshot.h - policy, forwarding and placement, compiled for workers; immutable once published.
  *
- * Why:     bridge 1 of DESIGN section 4: one atomic pointer; a worker sees all of a change or nothing.
+ * Why:     bridge 1 of DESIGN section 4: one atomic pointer; a worker sees all of a change or
+ *          nothing.
  *          Not ring or credit state: those are the worker's objects, under the same ids.
- * Thread:  built by control, read by workers, freed by control after every worker passed a quiescent point.
- * Ids:     stable while the thing is configured, given by control: tenant 0 .. TQ_TENANTS_MAX-1, port
- *          0 .. TQ_PORTS_MAX-1, link 0 .. TQ_LINKS_MAX-1 (0 = fabric), network 0 .. TQ_NETWORKS_MAX-1.
+ * Thread:  built by control, read by workers, freed by control after every worker passed a
+ *          quiescent point.
+ * Ids:     stable while the thing is configured, given by control: tenant 0 .. TQ_TENANTS_MAX-1,
+ *          port
+ *          0 .. TQ_PORTS_MAX-1, link 0 .. TQ_LINKS_MAX-1 (0 = fabric), network 0 ..
+ *          TQ_NETWORKS_MAX-1.
  */
 #ifndef TQ_DATAPLANE_SNAPSHOT_H
 #define TQ_DATAPLANE_SNAPSHOT_H
@@ -33,11 +37,12 @@
 #define TQ_QUEUES_MAX (TQ_PORTS_MAX * TQ_QUEUE_PAIRS_MAX)
 
 struct tq_snap_node {
-	uint32_t node;	  /* TQ_NODE_* id */
-	uint32_t parent;  /* TQ_NODE_NONE for tenants */
-	uint32_t worker;  /* whose scheduler has it; TQ_ID_NONE: nobody's for now (it is being moved) */
-	uint8_t kind;	  /* enum tq_node_kind */
-	bool has_credit;  /* moved from another worker: start with `credit` instead of full buckets */
+	uint32_t node;   /* TQ_NODE_* id */
+	uint32_t parent; /* TQ_NODE_NONE for tenants */
+	uint32_t
+		worker; /* whose scheduler has it; TQ_ID_NONE: nobody's for now (it is being moved) */
+	uint8_t kind;   /* enum tq_node_kind */
+	bool has_credit; /* moved from another worker: start with `credit` instead of full buckets */
 	struct tq_node_params params;
 	struct tq_node_credit credit;
 };
@@ -45,47 +50,53 @@ struct tq_snap_node {
 struct tq_snap_port {
 	uint32_t tenant, network; /* TQ_ID_NONE: no such port */
 	uint32_t worker;
-	uint32_t rx_node;    /* TQ_NODE_PORT_RX(p) if the port or its tenant has an rx limit, else TQ_NODE_NONE */
-	uint64_t mac;	     /* bound address (tq_mac_load order); 0: none bound yet, first source seen is asked for */
+	uint32_t
+		rx_node; /* TQ_NODE_PORT_RX(p) if the port or its tenant has an rx limit, else TQ_NODE_NONE */
+	uint64_t
+		mac; /* bound address (tq_mac_load order); 0: none bound yet, first source seen is asked for */
 	uint64_t mac_refused; /* address that was asked for and is bound elsewhere; 0: none */
 	uint64_t hold_ns;
 };
 
 struct tq_snap_network {
 	uint32_t tenant;
-	uint32_t uplink;	  /* link id of a device, or TQ_ID_NONE */
-	uint32_t frame_bytes_max; /* mtu + 14; a tag of the uplink is not counted */
-	uint16_t vlan;		  /* on the uplink; 0: untagged */
+	uint32_t uplink;                 /* link id of a device, or TQ_ID_NONE */
+	uint32_t frame_bytes_max;        /* mtu + 14; a tag of the uplink is not counted */
+	uint16_t vlan;                   /* on the uplink; 0: untagged */
 	uint32_t member_first, member_n; /* into members[]: ports of the network */
 };
 
 struct tq_snap_link {
 	bool exists;
 	bool is_device;
-	uint32_t worker; /* that polls the device and owns the bucket; for links without capacity: any */
+	uint32_t
+		worker; /* that polls the device and owns the bucket; for links without capacity: any */
 	struct tq_link_params params;
 };
 
 struct tq_snapshot {
 	uint64_t revision;
 	enum tq_accounting accounting;
-	uint32_t n_ports;     /* highest port id + 1 */
+	uint32_t n_ports; /* highest port id + 1 */
 	uint32_t n_networks;
 	uint32_t n_nodes;
-	struct tq_snap_port *port;	 /* [n_ports] by id */
+	struct tq_snap_port *port;       /* [n_ports] by id */
 	struct tq_snap_network *network; /* [n_networks] by id */
-	uint32_t *member;		 /* port ids, grouped by network */
-	struct tq_snap_node *node;	 /* [n_nodes], parents before children */
+	uint32_t *member;                /* port ids, grouped by network */
+	struct tq_snap_node *node;       /* [n_nodes], parents before children */
 	struct tq_snap_link link[TQ_LINKS_MAX];
-	struct tq_fdb fdb;		 /* (network, mac) -> port */
-	uint32_t vlan_network[TQ_LINKS_MAX][4096]; /* network of a tag on a device link (0: untagged), or TQ_ID_NONE */
+	struct tq_fdb fdb; /* (network, mac) -> port */
+	uint32_t vlan_network
+		[TQ_LINKS_MAX]
+		[4096]; /* network of a tag on a device link (0: untagged), or TQ_ID_NONE */
 };
 
-/* One allocation with all arrays inside, zeroed, ids set to TQ_ID_NONE. fdb_entries: how many addresses will be
- * added. Returns 0 or -ENOMEM. Control only. */
+/* One allocation with all arrays inside, zeroed, ids set to TQ_ID_NONE. fdb_entries: how many
+ * addresses will be added. Returns 0 or -ENOMEM. Control only. */
 int tq_snapshot_new(uint32_t n_ports, uint32_t n_networks, uint32_t n_members, uint32_t n_nodes,
 		    uint32_t fdb_entries, struct tq_snapshot **ret_snap);
-/* Accepts NULL, returns NULL. Who may still hold it: workers, until the QSBR token of its successor has passed. */
+/* Accepts NULL, returns NULL. Who may still hold it: workers, until the QSBR token of its successor
+ * has passed. */
 struct tq_snapshot *tq_snapshot_free(struct tq_snapshot *snap);
 
 #endif

@@ -3,9 +3,11 @@
 
 /* worker.h - one worker: everything per frame, as a function step(now_ns).
  *
- * Why:     the same step runs on an lcore with the real clock and in the simulator with a virtual one; waiting
+ * Why:     the same step runs on an lcore with the real clock and in the simulator with a virtual
+ *          one; waiting
  *          happens outside it (loop.h).
- * Thread:  tq_worker_step() by its own thread; commands come from control by the SPSC mailbox and go back as
+ * Thread:  tq_worker_step() by its own thread; commands come from control by the SPSC mailbox and
+ *          go back as
  *          events; counters are read relaxed. Nothing else crosses.
  * Memory:  allocated once by tq_worker_new(); a step allocates nothing.
  */
@@ -22,15 +24,16 @@
 
 struct tq_worker;
 
-/* Control -> worker. Every command but RING_CALL and RING_KICK is answered by exactly one event with its cookie. */
+/* Control -> worker. Every command but RING_CALL and RING_KICK is answered by exactly one event
+ * with its cookie. */
 enum tq_cmd_op {
-	TQ_CMD_PORT_ADD,   /* port -> TQ_EVENT_DONE. Before the snapshot that names it. */
-	TQ_CMD_PORT_DEL,   /* port (all rings stopped) -> TQ_EVENT_DONE; nothing of the worker points to it afterwards */
+	TQ_CMD_PORT_ADD, /* port -> TQ_EVENT_DONE. Before the snapshot that names it. */
+	TQ_CMD_PORT_DEL, /* port (all rings stopped) -> TQ_EVENT_DONE; nothing of the worker points to it afterwards */
 	TQ_CMD_RING_START, /* port, ring, conf, kick_fd, call -> TQ_EVENT_DONE with result 0 or -errno */
-	TQ_CMD_RING_STOP,  /* port, ring -> TQ_EVENT_DONE with avail_index; no-op answer when it does not run */
-	TQ_CMD_RING_CALL,  /* port, ring, call_fd, call_kind: replaced in place, signalled once */
-	TQ_CMD_RING_KICK,  /* port, ring, kick_fd: replaced in place */
-	TQ_CMD_REMAP,	   /* port, mem: all its running rings move to the new table -> TQ_EVENT_DONE. A ring outside the
+	TQ_CMD_RING_STOP, /* port, ring -> TQ_EVENT_DONE with avail_index; no-op answer when it does not run */
+	TQ_CMD_RING_CALL, /* port, ring, call_fd, call_kind: replaced in place, signalled once */
+	TQ_CMD_RING_KICK, /* port, ring, kick_fd: replaced in place */
+	TQ_CMD_REMAP, /* port, mem: all its running rings move to the new table -> TQ_EVENT_DONE. A ring outside the
 			    * new table becomes BROKEN and is reported by TQ_EVENT_RING_FAULT */
 	TQ_CMD_DEVICE_ADD, /* device -> TQ_EVENT_DONE */
 	TQ_CMD_DEVICE_DEL, /* device -> TQ_EVENT_DONE; its stash is flushed as uplink_down */
@@ -38,23 +41,24 @@ enum tq_cmd_op {
 
 struct tq_cmd {
 	enum tq_cmd_op op;
-	uint32_t ring;		 /* vhost-user ring index */
-	uint64_t cookie;	 /* control's; comes back in the event */
+	uint32_t ring;   /* vhost-user ring index */
+	uint64_t cookie; /* control's; comes back in the event */
 	struct tq_port *port;
 	struct tq_device *device;
 	const struct tq_mem *mem;
-	struct tq_vq_conf conf;	 /* by value: RING_START */
-	/* fds are owned by control; the worker stops using the old one before the next command is read, and
-	 * TQ_EVENT_FD_UNUSED returns a replaced one for closing. */
+	struct tq_vq_conf conf; /* by value: RING_START */
+	/* fds are owned by control; the worker stops using the old one before the next command is
+	 * read, and TQ_EVENT_FD_UNUSED returns a replaced one for closing. */
 	int kick_fd, call_fd;
 	enum tq_call_kind call_kind;
+	const uint32_t *poisoned; /* RING_START: see struct tq_ring; may be NULL */
 };
 
 enum tq_event_op {
-	TQ_EVENT_DONE,	     /* cookie, result, avail_index (RING_STOP) */
+	TQ_EVENT_DONE,       /* cookie, result, avail_index (RING_STOP) */
 	TQ_EVENT_FD_UNUSED,  /* fd: control closes it */
 	TQ_EVENT_RING_FAULT, /* port_id, ring, result = enum tq_vq_fault */
-	TQ_EVENT_BIND,	     /* port_id, mac: first source seen; control publishes it as mac or mac_refused */
+	TQ_EVENT_BIND, /* port_id, mac: first source seen; control publishes it as mac or mac_refused */
 };
 
 struct tq_event {
@@ -67,8 +71,8 @@ struct tq_event {
 	uint64_t mac;
 };
 
-/* What the worker asks of the world; port/kickset.h and port/notifier.h in the daemon, port/sim.h in tests.
- * All are called by the worker's thread, at most once a burst, and never block. */
+/* What the worker asks of the world; port/kickset.h and port/notifier.h in the daemon, port/sim.h
+ * in tests. All are called by the worker's thread, at most once a burst, and never block. */
 struct tq_worker_io {
 	void *ctx;
 	/* Tell the guests of these rings (call). Failures are the guest's problem. */
@@ -82,7 +86,7 @@ struct tq_worker_io {
 };
 
 struct tq_worker_conf {
-	uint32_t id;	       /* 0 .. TQ_WORKERS_MAX-1: in snapshots, QSBR thread id */
+	uint32_t id; /* 0 .. TQ_WORKERS_MAX-1: in snapshots, QSBR thread id */
 	struct tq_worker_io io;
 	struct rte_rcu_qsbr *qsbr; /* shared by all workers, made by control; NULL in unit tests */
 	const struct tq_snapshot *const *snapshot; /* where control publishes */
@@ -91,11 +95,11 @@ struct tq_worker_conf {
 /* Single writer: the worker. */
 struct tq_worker_counters {
 	uint64_t steps, frames, copies, visits;
-	uint64_t busy_cycles;	 /* steps that moved or dropped something, or handled a command */
-	uint64_t idle_cycles;	 /* steps that found nothing */
+	uint64_t busy_cycles; /* steps that moved or dropped something, or handled a command */
+	uint64_t idle_cycles; /* steps that found nothing */
 	uint64_t sleeps, slept_ns;
-	uint64_t stall_ns_max;	 /* longest time between two steps while not asleep */
-	uint64_t revision;	 /* of the snapshot in use */
+	uint64_t stall_ns_max; /* longest time between two steps while not asleep */
+	uint64_t revision;     /* of the snapshot in use */
 	uint64_t tenant_cycles[TQ_TENANTS_MAX];
 };
 
@@ -111,11 +115,12 @@ const struct tq_worker_counters *tq_worker_counters(const struct tq_worker *w);
 /* Control may read stats and credits of nodes (relaxed); nothing else of it. */
 struct tq_sched *tq_worker_sched(struct tq_worker *w);
 
-/* Do what is due at now_ns (monotonic): commands, a new snapshot, kicks, polling, visits up to a bound of about
- * 50 us, publication and interrupts. Returns when it wants to be called next: <= now_ns means at once. */
+/* Do what is due at now_ns (monotonic): commands, a new snapshot, kicks, polling, visits up to a
+ * bound of about 50 us, publication and interrupts. Returns when it wants to be called next: <=
+ * now_ns means at once. */
 uint64_t tq_worker_step(struct tq_worker *w, uint64_t now_ns);
-/* True when nothing has to be polled: every ring is idle, parked or blocked with kicks armed. Then the caller may
- * sleep until the time step() returned, a kick, or the doorbell. */
+/* True when nothing has to be polled: every ring is idle, parked or blocked with kicks armed. Then
+ * the caller may sleep until the time step() returned, a kick, or the doorbell. */
 bool tq_worker_may_sleep(const struct tq_worker *w);
 /* The loop tells when it slept, so that a sleep is not taken for a stall. */
 void tq_worker_slept(struct tq_worker *w, uint64_t from_ns, uint64_t to_ns);

@@ -3,7 +3,8 @@
 
 /* charge.h - what a frame costs: the one function that turns a length into charged bytes.
  *
- * Source:  qos.md section 4; IEEE 802.3 (preamble 8 B, FCS 4 B, gap 12 B, minimum 60 B without FCS).
+ * Source:  qos.md section 4; IEEE 802.3 (preamble 8 B, FCS 4 B, gap 12 B, minimum 60 B without
+ *          FCS).
  * Thread:  any; pure.
  */
 #ifndef TQ_PACKET_CHARGE_H
@@ -15,7 +16,8 @@
 #include "base/compiler.h"
 #include "base/limits.h"
 
-/* frame_bytes: L2 without FCS, at least TQ_ETH_HDR_BYTES. Returns at least 1: nothing travels free. */
+/* frame_bytes: L2 without FCS, at least TQ_ETH_HDR_BYTES. Returns at least 1: nothing travels free.
+ * */
 TQ_INLINE uint32_t tq_charge_bytes(enum tq_accounting accounting, uint32_t frame_bytes)
 {
 	if (accounting == TQ_ACCOUNTING_L2)

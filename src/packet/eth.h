@@ -22,7 +22,8 @@
 #define TQ_ETHERTYPE_QINQ 0x88a8
 #define TQ_VLAN_TAG_BYTES 4
 
-/* An address as the low 48 bits of an integer, first byte on the wire lowest: one compare, one hash. */
+/* An address as the low 48 bits of an integer, first byte on the wire lowest: one compare, one
+ * hash. */
 TQ_INLINE uint64_t tq_mac_load(const uint8_t *addr)
 {
 	uint32_t lo;

@@ -3,7 +3,8 @@
 
 /* fdb.h - forwarding table: (network, MAC) to port.
  *
- * Why:     immutable once it is published in a snapshot; a lookup is one hash and mostly one cache line.
+ * Why:     immutable once it is published in a snapshot; a lookup is one hash and mostly one cache
+ *          line.
  *          No learning here: control binds addresses and publishes (dataplane.md section 7).
  * Source:  open addressing with linear probing, load at most one half (Knuth, TAOCP 3, 6.4).
  * Thread:  built by control, read by workers.
@@ -19,7 +20,7 @@
 #define TQ_FDB_NONE UINT32_MAX
 
 struct tq_fdb_entry {
-	uint64_t key;  /* tq_fdb_key(); 0 = empty */
+	uint64_t key; /* tq_fdb_key(); 0 = empty */
 	uint32_t port;
 	uint32_t pad;
 };

@@ -3,8 +3,10 @@
 
 /* device.h - a link that is a DPDK device: frames go guest buffer -> mbuf -> device and back.
  *
- * Why:     the second kind of port; any ethdev given by devargs (net_tap, net_af_packet, net_pcap, net_null, ...).
- *          "Is there room" cannot be asked of most drivers: what a device did not take waits in a stash, is tried
+ * Why:     the second kind of port; any ethdev given by devargs (net_tap, net_af_packet, net_pcap,
+ *          net_null, ...).
+ *          "Is there room" cannot be asked of most drivers: what a device did not take waits in a
+ *          stash, is tried
  *          first, and stops further pulls (dataplane.md section 6).
  * Thread:  open/close by control; the rest by the one worker that has the device.
  * Units:   L2 bytes without FCS.
@@ -35,44 +37,46 @@ struct tq_device_pending {
 };
 
 struct tq_device_counters {
-	uint64_t tx_frames, tx_bytes;	/* taken by the device */
-	uint64_t rx_frames, rx_bytes;	/* received from the device */
+	uint64_t tx_frames, tx_bytes; /* taken by the device */
+	uint64_t rx_frames, rx_bytes; /* received from the device */
 	uint64_t rx_replicated_frames, rx_delivered_frames;
 	uint64_t tx_stash_frames, rx_pending_frames; /* gauges: waiting inside */
 	uint64_t cycles;
-	uint64_t drops[TQ_DROP_N]; /* of frames that came from the device, and of stashed ones (uplink_down) */
+	uint64_t drops
+		[TQ_DROP_N]; /* of frames that came from the device, and of stashed ones (uplink_down) */
 };
 
 struct tq_device {
 	char name[TQ_NAME_MAX];
 	uint32_t link;
-	uint16_t ethdev;	 /* DPDK port id */
-	bool has_rx_interrupt;	 /* else a sleeping worker looks every 100 us */
+	uint16_t ethdev;       /* DPDK port id */
+	bool has_rx_interrupt; /* else a sleeping worker looks every 100 us */
 	bool up;
 	struct rte_mempool *pool;
 	uint32_t stash_n;
 	struct rte_mbuf *stash[TQ_DEVICE_STASH];
 	uint32_t pending_n;
 	struct tq_device_pending pending[TQ_DEVICE_PENDING];
-	uint64_t look_at_ns;	 /* next rx_burst */
-	TAILQ_HEAD(, tq_ring) waiters; /* senders that wait for room */
+	uint64_t look_at_ns;         /* next rx_burst */
+	struct tq_ring_list waiters; /* senders that wait for room */
 	TAILQ_ENTRY(tq_device) all_link;
 	struct tq_device_counters counters TQ_CACHE_ALIGNED;
 };
 
 /* Hot-plug the device, one rx and one tx queue, promiscuous, started. Control thread.
- *   devargs   as DPDK's --vdev or -a: "net_tap0,iface=tap0", "net_af_packet0,iface=veth1", "0000:01:00.0"
+ *   devargs   as DPDK's --vdev or -a: "net_tap0,iface=tap0", "net_af_packet0,iface=veth1",
+ *             "0000:01:00.0"
  *   frame_bytes_max  largest L2 frame (tag included) it must carry
  * Returns 0; -ENODEV, -EINVAL, -ENOMEM, ... with *reterr naming devargs and the fix. */
 int tq_device_open(const char *name, uint32_t link, const char *devargs, uint32_t frame_bytes_max,
 		   struct rte_mempool *pool, struct tq_device **ret_device, struct tq_err *reterr);
-/* Stop, close and unplug. Who may still hold it: no worker after TQ_CMD_DEVICE_DEL was answered. Accepts NULL. */
+/* Stop, close and unplug. Who may still hold it: no worker after TQ_CMD_DEVICE_DEL was answered.
+ * Accepts NULL. */
 struct tq_device *tq_device_close(struct tq_device *device);
 
 /* Copy a guest's frame into an mbuf (vlan != 0: with that tag inserted) and put it into the stash.
  * False when the stash or the pool is full. The caller flushes at the end of the visit. */
 bool tq_device_put(struct tq_device *device, const struct tq_frame *frame, uint16_t vlan);
-/* Copy an mbuf for another device or a second receiver is never needed: floods from a device copy to guests only. */
 /* Hand the stash to the driver; returns true when the stash is empty afterwards. */
 bool tq_device_flush(struct tq_device *device);
 /* Up to max received frames. */

@@ -20,9 +20,9 @@ struct kick_slot {
 	struct tq_ring *ring; /* NULL: free */
 	uint32_t generation;
 	uint32_t next_free;
-	uint64_t ms;	 /* millisecond that `count` belongs to */
+	uint64_t ms; /* millisecond that `count` belongs to */
 	uint32_t count;
-	bool disarmed;	 /* a storm: out of epoll until the next millisecond */
+	bool disarmed; /* a storm: out of epoll until the next millisecond */
 };
 
 struct tq_kickset {
@@ -79,8 +79,8 @@ static void slot_arm(struct tq_kickset *ks, uint32_t i, int op)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u64 = slot_data(ks, i) };
 
-	/* A refusal (the fd is of a kind epoll does not take) leaves a ring that is never kicked: the worker polls
-	 * rings without a slot every 50 us, so it falls back to that. */
+	/* A refusal (the fd is of a kind epoll does not take) leaves a ring that is never kicked:
+	 * the worker polls rings without a slot every 50 us, so it falls back to that. */
 	if (epoll_ctl(ks->epoll_fd, op, ks->slot[i].ring->kick_fd, &ev) < 0)
 		ks->slot[i].ring->kick_slot = SLOT_NONE;
 }
@@ -131,7 +131,8 @@ static void rearm_after_storm(struct tq_kickset *ks, uint64_t ms)
 			continue;
 		ks->slot[i].disarmed = false;
 		ks->n_disarmed--;
-		slot_arm(ks, i, EPOLL_CTL_ADD); /* ADD reports a readable fd at once: no kick is lost */
+		slot_arm(ks, i,
+			 EPOLL_CTL_ADD); /* ADD reports a readable fd at once: no kick is lost */
 	}
 }
 

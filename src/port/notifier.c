@@ -115,7 +115,8 @@ enum tq_notifier_mode tq_notifier_mode(const struct tq_notifier *n)
 	return n->mode;
 }
 
-/* The reads complete inside io_submit (an empty memfd is at its end), so events only have to be reaped. */
+/* The reads complete inside io_submit (an empty memfd is at its end), so events only have to be
+ * reaped. */
 static void aio_submit(struct tq_notifier *n, uint32_t count)
 {
 	struct io_event event[BATCH];
@@ -125,7 +126,8 @@ static void aio_submit(struct tq_notifier *n, uint32_t count)
 	while (done < count) {
 		long got = syscall(SYS_io_submit, n->aio, (long)(count - done), n->iocb_ptr + done);
 
-		/* An iocb that is refused (fd closed by a racing replacement) is skipped: the guest harms itself. */
+		/* An iocb that is refused (fd closed by a racing replacement) is skipped: the guest
+		 * harms itself. */
 		done += got > 0 ? (uint32_t)got : 1;
 	}
 	while (syscall(SYS_io_getevents, n->aio, 0L, (long)BATCH, event, &zero) == BATCH)
@@ -145,8 +147,9 @@ static void helper_push(struct tq_notifier *n, int fd)
 {
 	char wake = 1;
 
-	/* Full: the helper is stuck on a hostile fd; a lost interrupt is what that guest's neighbours must not notice
-	 * for long, so it is signalled again with the next completion. */
+	/* Full: the helper is stuck on a hostile fd; a lost interrupt is what that guest's
+	 * neighbours must not notice for long, so it is signalled again with the next completion.
+	 * */
 	tq_spsc_push(&n->helper_fds, &fd);
 	send(n->helper_fd[1], &wake, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

@@ -4,7 +4,8 @@
 /* ring.h - a port of a VM and its virtqueues, as a worker sees them.
  *
  * Why:     runtime objects with stable ids that outlive snapshots: policy changes, these do not.
- * Thread:  allocated and freed by control; between TQ_CMD_PORT_ADD and the event TQ_EVENT_PORT_GONE everything
+ * Thread:  allocated and freed by control; between TQ_CMD_PORT_ADD and the event TQ_EVENT_PORT_GONE
+ *          everything
  *          but `id`, `n_pairs` and the counters (relaxed reads) belongs to one worker.
  * Memory:  about 10 KiB a ring; rings of queue pairs that never start are not allocated.
  */
@@ -22,67 +23,76 @@
 /* dataplane.md section 3; `parked` is SCHEDULED under a node without credit. */
 enum tq_ring_state {
 	TQ_RING_STOPPED,
-	TQ_RING_IDLE,	   /* tx: kicks armed, looked at only when kicked */
-	TQ_RING_POLLED,	   /* tx: window empty, looked at every step, kicks off */
+	TQ_RING_IDLE,      /* tx: kicks armed, looked at only when kicked */
+	TQ_RING_POLLED,    /* tx: window empty, looked at every step, kicks off */
 	TQ_RING_SCHEDULED, /* tx: the scheduler knows its head */
 	TQ_RING_BLOCKED,   /* tx: the head waits for buffers of a receiver or room in a device */
 	TQ_RING_BINDING,   /* tx: the head waits until its source address is bound */
 	TQ_RING_RUNNING,   /* rx */
-	TQ_RING_BROKEN,	   /* structural fault: quarantined until it is started again */
+	TQ_RING_BROKEN,    /* structural fault: quarantined until it is started again */
 };
 
 enum tq_call_kind {
-	TQ_CALL_NONE,	 /* the guest polls */
+	TQ_CALL_NONE,    /* the guest polls */
 	TQ_CALL_EVENTFD, /* signalled through io_submit (dataplane.md section 5) */
-	TQ_CALL_SOCKET,	 /* UML: one end of a socketpair, send(MSG_DONTWAIT) */
-	TQ_CALL_SIM,	 /* in-memory guest: a flag */
+	TQ_CALL_SOCKET,  /* UML: one end of a socketpair, send(MSG_DONTWAIT) */
+	TQ_CALL_SIM,     /* in-memory guest: a flag */
 };
 
 struct tq_port;
+struct tq_device;
+TAILQ_HEAD(tq_ring_list, tq_ring);
 
 struct tq_ring {
 	struct tq_vq vq;
 
 	/* read mostly */
 	struct tq_port *port;
-	uint32_t queue;	      /* id in the scheduler (tx) */
-	uint16_t index;	      /* vhost-user ring index: 2 x pair (rx), 2 x pair + 1 (tx) */
-	uint8_t dir;	      /* enum tq_vq_dir */
-	uint8_t call_kind;    /* enum tq_call_kind */
-	int call_fd;	      /* -1: none */
-	int kick_fd;	      /* -1: none, polled every 50 us */
-	uint32_t kick_slot;   /* of the kickset */
+	uint32_t queue;     /* id in the scheduler (tx) */
+	uint16_t index;     /* vhost-user ring index: 2 x pair (rx), 2 x pair + 1 (tx) */
+	uint8_t dir;        /* enum tq_vq_dir */
+	uint8_t call_kind;  /* enum tq_call_kind */
+	int call_fd;        /* -1: none */
+	int kick_fd;        /* -1: none, polled every 50 us */
+	uint32_t kick_slot; /* of the kickset; UINT32_MAX: none, polled every 50 us */
+	const uint32_t *
+		poisoned; /* set by a SIGBUS in the guest's memory: the ring is broken then; may be NULL */
 
 	/* written per burst */
-	uint8_t state;	      /* enum tq_ring_state */
-	bool touched;	      /* on the worker's list of rings to publish */
-	bool rx_armed;	      /* rx: kicks are on because somebody waits */
-	bool bind_sent;	      /* tx: TQ_EVENT_BIND was sent for the present head */
-	bool waited;	      /* tx: held back since the last interrupt: completions are signalled within 10 ms */
-	uint64_t empty_since_ns;    /* tx, POLLED; rx, watched: since when nothing came */
-	uint64_t unsignalled_ns;    /* tx: oldest completion not signalled; 0: none */
-	uint64_t wait_since_ns;	    /* BLOCKED, BINDING: since when */
+	uint8_t state;  /* enum tq_ring_state */
+	bool touched;   /* on the worker's list of rings to publish */
+	bool rx_armed;  /* rx: kicks are on because somebody waits */
+	bool bind_sent; /* tx: TQ_EVENT_BIND was sent for the present head */
+	bool waited; /* tx: held back since the last interrupt: completions are signalled within 10 ms */
+	bool on_poll_list, on_timer_list;
+	uint64_t empty_since_ns; /* tx, POLLED; rx, watched: since when nothing came */
+	uint64_t unsignalled_ns; /* tx: oldest completion not signalled; 0: none */
+	uint64_t wait_since_ns;  /* BLOCKED, BINDING: since when */
 
 	/* head of a sending ring, classified */
-	uint32_t head_dst;	    /* port id, or TQ_DST_* of the dataplane */
+	uint32_t head_dst; /* port id, or TQ_DST_* of the dataplane */
 	uint32_t head_link, head_rx, head_bytes;
-	uint32_t flood_cursor;	    /* next member of the network to copy to */
-	uint32_t flood_copies;	    /* made so far */
+	uint32_t
+		flood_cursor; /* lowest port id that has no copy yet; ports are served in order of their ids */
+	uint32_t flood_copies; /* made so far, the one to the uplink included; 0: not begun */
 
 	/* hold budget (qos.md section 6), tx */
 	uint64_t hold_budget_ns, hold_at_ns;
-	uint64_t hold_deadline_ns;  /* 0: no timer */
-	uint32_t hold_spent_dst;    /* receiver for which waiting ran out; UINT32_MAX: none */
-	uint32_t dst_last, dst_other;	    /* the last two different receivers served */
+	uint64_t hold_deadline_ns;    /* 0: no timer */
+	uint32_t hold_spent_dst;      /* receiver for which waiting ran out; UINT32_MAX: none */
+	uint32_t hold_spent_bufs;     /* buffers it had then, too few for the frame */
+	bool hold_charged;            /* this wait is charged to the budget */
+	uint32_t dst_last, dst_other; /* the last two different receivers served */
 	uint64_t dst_last_ns, dst_other_ns;
 
-	TAILQ_ENTRY(tq_ring) poll_link;	  /* POLLED, or rx watched */
-	TAILQ_ENTRY(tq_ring) wait_link;	  /* BLOCKED: on the receiver's or the device's list */
-	TAILQ_ENTRY(tq_ring) all_link;	  /* all started tx rings of the worker */
-	TAILQ_ENTRY(tq_ring) timer_link;  /* rings with a hold deadline or an unsignalled completion */
-	bool on_timer_list;
-	struct tq_ring *blocked_on;	  /* rx ring whose waiter list it is on; NULL: a device's */
-	TAILQ_HEAD(, tq_ring) waiters;	  /* rx: senders that wait for buffers */
+	TAILQ_ENTRY(tq_ring) poll_link; /* POLLED, or rx watched */
+	TAILQ_ENTRY(tq_ring) wait_link; /* BLOCKED: on the receiver's or the device's list */
+	TAILQ_ENTRY(tq_ring) all_link;  /* all started tx rings of the worker */
+	TAILQ_ENTRY(tq_ring)
+	timer_link;                 /* rings with a hold deadline or an unsignalled completion */
+	struct tq_ring *blocked_on; /* rx ring whose waiter list it is on; NULL: a device's */
+	struct tq_device *blocked_device; /* device whose waiter list it is on */
+	struct tq_ring_list waiters;      /* rx: senders that wait for buffers */
 };
 
 struct tq_port_counters {
@@ -102,9 +112,11 @@ struct tq_port {
 	struct tq_port_counters counters TQ_CACHE_ALIGNED;
 };
 
-/* Returns 0; -ENOMEM; -EINVAL n_pairs. The counters may be preloaded by the caller before the port is added. */
+/* Returns 0; -ENOMEM; -EINVAL n_pairs. The counters may be preloaded by the caller before the port
+ * is added. */
 int tq_port_new(uint32_t id, uint32_t n_pairs, struct tq_port **ret_port);
-/* Who may still hold it: the worker, until TQ_EVENT_PORT_GONE; snapshots never point to it. Accepts NULL. */
+/* Who may still hold it: the worker, until TQ_EVENT_PORT_GONE; snapshots never point to it. Accepts
+ * NULL. */
 struct tq_port *tq_port_free(struct tq_port *port);
 
 /* Names for `show ports` and JSON. */

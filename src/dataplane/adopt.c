@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* A new snapshot: nodes and links of the scheduler follow it, heads are classified again; credit
+ * stays. */
+#include <string.h>
+
+#include "dataplane/internal.h"
+
+static bool is_ours(const struct tq_worker *w, const struct tq_snap_node *n)
+{
+	return n->worker == w->conf.id;
+}
+
+static void adopt_links(struct tq_worker *w, const struct tq_snapshot *prev,
+			const struct tq_snapshot *snap)
+{
+	for (uint32_t i = 0; i < TQ_LINKS_MAX; i++) {
+		const struct tq_snap_link *link = &snap->link[i];
+
+		if (!link->exists)
+			continue;
+		if (prev && prev->link[i].exists &&
+		    memcmp(&prev->link[i].params, &link->params, sizeof(link->params)) == 0)
+			continue;
+		tq_sched_link_set(w->sched, i, &link->params, w->now_ns);
+	}
+}
+
+static void adopt_node(struct tq_worker *w, const struct tq_snapshot *prev,
+		       const struct tq_snap_node *n)
+{
+	uint32_t at = w->node_index[n->node];
+
+	if (at == TQ_ID_NONE) {
+		tq_sched_node_add(w->sched, n->node, (enum tq_node_kind)n->kind, n->parent,
+				  &n->params, w->now_ns);
+		if (n->has_credit)
+			tq_sched_node_credit_set(w->sched, n->node, &n->credit, w->now_ns);
+	} else if (memcmp(&prev->node[at].params, &n->params, sizeof(n->params)) != 0) {
+		tq_sched_node_set(w->sched, n->node, &n->params, w->now_ns);
+	}
+}
+
+/* Does what the scheduler knows of the head still hold? */
+static bool head_holds(const struct tq_worker *w, struct tq_ring *ring)
+{
+	const struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, 0);
+	struct tq_dest dest;
+
+	return tq_classify(w, ring->port, frame, &dest) == TQ_DROP_NONE && !dest.bind &&
+	       dest.dst == ring->head_dst && dest.link == ring->head_link &&
+	       dest.rx == ring->head_rx &&
+	       tq_charge_bytes(w->snap->accounting, frame->len_bytes) == ring->head_bytes;
+}
+
+static void reclassify(struct tq_worker *w, struct tq_ring *ring)
+{
+	switch (ring->state) {
+	case TQ_RING_SCHEDULED:
+		if (head_holds(w, ring))
+			return;
+		tq_sched_remove(w->sched, ring->queue, w->now_ns);
+		break;
+	case TQ_RING_BLOCKED:
+		if (head_holds(w, ring))
+			return;
+		tq_wait_end(w, ring);
+		break;
+	case TQ_RING_BINDING:
+		tq_wait_end(w, ring);
+		break;
+	default:
+		return;
+	}
+	tq_settle_and_schedule(w, ring);
+}
+
+/* Nodes that left, children before parents. Their queues are gone: rings stop before a port leaves
+ * a snapshot. */
+static void drop_nodes(struct tq_worker *w, const struct tq_snapshot *prev)
+{
+	for (uint32_t i = prev->n_nodes; i-- > 0;) {
+		const struct tq_snap_node *n = &prev->node[i];
+
+		if (is_ours(w, n) && w->node_index[n->node] == TQ_ID_NONE &&
+		    tq_sched_node_exists(w->sched, n->node))
+			tq_sched_node_del(w->sched, n->node);
+	}
+}
+
+void tq_adopt_snapshot(struct tq_worker *w, const struct tq_snapshot *snap)
+{
+	const struct tq_snapshot *prev = w->snap;
+	struct tq_ring *ring, *next;
+
+	adopt_links(w, prev, snap);
+	for (uint32_t i = 0; i < snap->n_nodes; i++) {
+		if (is_ours(w, &snap->node[i]))
+			adopt_node(w, prev, &snap->node[i]);
+	}
+	for (uint32_t i = 0; prev && i < prev->n_nodes; i++)
+		w->node_index[prev->node[i].node] = TQ_ID_NONE;
+	for (uint32_t i = 0; i < snap->n_nodes; i++) {
+		if (is_ours(w, &snap->node[i]))
+			w->node_index[snap->node[i].node] = i;
+	}
+	w->snap = snap;
+	for (ring = TAILQ_FIRST(&w->all); ring; ring = next) {
+		next = TAILQ_NEXT(ring, all_link);
+		reclassify(w, ring);
+	}
+	if (prev)
+		drop_nodes(w, prev);
+	w->counters.revision = snap->revision;
+	w->did++;
+}

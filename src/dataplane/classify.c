@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+#include "dataplane/internal.h"
+
+/* Spoofed, not bound yet, or fine. */
+static enum tq_drop_reason check_source(const struct tq_snap_port *sp, uint64_t src, bool *ret_bind)
+{
+	*ret_bind = false;
+	if (TQ_LIKELY(src == sp->mac && src != 0))
+		return TQ_DROP_NONE;
+	if (sp->mac != 0 || src == 0 || tq_mac_is_group(src) || src == sp->mac_refused)
+		return TQ_DROP_SPOOF;
+	*ret_bind = true;
+	return TQ_DROP_NONE;
+}
+
+enum tq_drop_reason tq_classify(const struct tq_worker *w, const struct tq_port *port,
+				const struct tq_frame *frame, struct tq_dest *ret)
+{
+	const struct tq_snapshot *snap = w->snap;
+	const struct tq_snap_port *sp;
+	const struct tq_snap_network *net;
+	enum tq_drop_reason reason;
+	uint64_t dst_mac;
+
+	if (TQ_UNLIKELY(frame->drop))
+		return (enum tq_drop_reason)frame->drop;
+	if (TQ_UNLIKELY(!snap || port->id >= snap->n_ports ||
+			snap->port[port->id].network == TQ_ID_NONE))
+		return TQ_DROP_NOT_READY;
+	sp = &snap->port[port->id];
+	net = &snap->network[sp->network];
+	if (frame->len_bytes > net->frame_bytes_max)
+		return TQ_DROP_TOO_LONG;
+	reason = check_source(sp, tq_mac_load(frame->copy + TQ_MAC_BYTES), &ret->bind);
+	if (TQ_UNLIKELY(reason != TQ_DROP_NONE))
+		return reason;
+	if (TQ_UNLIKELY(tq_eth_is_tagged(frame->copy)))
+		return TQ_DROP_VLAN;
+
+	dst_mac = tq_mac_load(frame->copy);
+	ret->rx = TQ_NODE_NONE;
+	ret->link = TQ_LINK_FABRIC;
+	if (TQ_LIKELY(!tq_mac_is_group(dst_mac))) {
+		ret->dst = tq_fdb_find(&snap->fdb, sp->network, dst_mac);
+		if (TQ_LIKELY(ret->dst != TQ_FDB_NONE)) {
+			ret->rx = snap->port[ret->dst].rx_node;
+			return ret->dst == port->id ? TQ_DROP_NO_DESTINATION : TQ_DROP_NONE;
+		}
+	} else if (tq_mac_is_reserved(dst_mac)) {
+		return TQ_DROP_RESERVED;
+	}
+	ret->dst = TQ_DST_FLOOD;
+	if (net->uplink != TQ_ID_NONE)
+		ret->link =
+			net->uplink; /* a frame belongs to the uplink it leaves by (qos.md section 1) */
+	return TQ_DROP_NONE;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+#include <errno.h>
+
+#include "dataplane/internal.h"
+
+static struct tq_ring *ring_of(const struct tq_cmd *cmd)
+{
+	struct tq_port *port = cmd->port;
+
+	tq_assert(port && cmd->ring < 2 * port->n_pairs);
+	return cmd->ring % 2 ? port->tx[cmd->ring / 2] : port->rx[cmd->ring / 2];
+}
+
+static bool ring_runs(const struct tq_ring *ring)
+{
+	return ring->state != TQ_RING_STOPPED;
+}
+
+static void no_kick_count(struct tq_worker *w, const struct tq_ring *ring, int add)
+{
+	if (ring->dir == TQ_VQ_TX && ring->kick_slot == UINT32_MAX)
+		w->n_no_kick += (uint32_t)add;
+}
+
+static void reset_ring(struct tq_ring *ring)
+{
+	ring->touched = ring->rx_armed = ring->bind_sent = ring->waited = false;
+	ring->unsignalled_ns = 0;
+	ring->hold_deadline_ns = 0;
+	ring->hold_at_ns = 0; /* a full budget at the first look */
+	ring->hold_spent_dst = TQ_DST_NONE;
+	ring->dst_last = ring->dst_other = TQ_DST_NONE;
+	ring->blocked_on = NULL;
+	ring->blocked_device = NULL;
+}
+
+static int ring_start(struct tq_worker *w, const struct tq_cmd *cmd)
+{
+	struct tq_ring *ring = ring_of(cmd);
+	struct tq_port *port = cmd->port;
+	int err;
+
+	if (ring_runs(ring))
+		return -EBUSY;
+	err = tq_vq_start(&ring->vq, &cmd->conf);
+	if (err)
+		return err;
+	reset_ring(ring);
+	ring->poisoned = cmd->poisoned;
+	ring->call_fd = cmd->call_fd;
+	ring->call_kind = (uint8_t)cmd->call_kind;
+	ring->kick_fd = cmd->kick_fd;
+	ring->kick_slot = UINT32_MAX;
+	w->conf.io.kick_add(w->conf.io.ctx, ring);
+	no_kick_count(w, ring, 1);
+	tq_vq_kick_disable(&ring->vq); /* it is polled or watched first */
+	if (ring->dir == TQ_VQ_TX) {
+		TAILQ_INSERT_TAIL(&w->all, ring, all_link);
+		tq_ring_poll(w, ring);
+	} else {
+		ring->state = TQ_RING_RUNNING;
+		port->rx_running[port->n_rx_running++] = (uint8_t)(ring->index / 2);
+	}
+	/* A daemon before us may have died between completion and interrupt (dataplane.md section
+	 * 4). */
+	tq_signal_now(w, ring);
+	return 0;
+}
+
+static void rx_running_del(struct tq_port *port, uint32_t pair)
+{
+	for (uint32_t i = 0; i < port->n_rx_running; i++) {
+		if (port->rx_running[i] != pair)
+			continue;
+		port->rx_running[i] = port->rx_running[--port->n_rx_running];
+		return;
+	}
+}
+
+static uint16_t ring_stop(struct tq_worker *w, struct tq_ring *ring)
+{
+	bool broken = ring->state == TQ_RING_BROKEN;
+	uint16_t avail_index;
+
+	if (!ring_runs(ring))
+		return ring->vq.taken;
+	if (ring->dir == TQ_VQ_TX) {
+		tq_flood_finish(w, ring);
+		TAILQ_REMOVE(&w->all, ring, all_link);
+	} else {
+		rx_running_del(ring->port, ring->index / 2);
+	}
+	tq_ring_unlink(w, ring);
+	tq_publish_ring(w, ring);
+	tq_timer_del(w, ring); /* publishing may have asked for a late interrupt: it was given */
+	if (ring->unsignalled_ns)
+		tq_signal_now(w, ring);
+	no_kick_count(w, ring, -1);
+	w->conf.io.kick_del(w->conf.io.ctx, ring);
+	avail_index = tq_vq_stop(&ring->vq);
+	ring->call_fd = ring->kick_fd = -1;
+	ring->call_kind = TQ_CALL_NONE;
+	ring->poisoned = NULL;
+	if (ring->dir == TQ_VQ_RX && !broken)
+		tq_wake_waiters(w, &ring->waiters);
+	return avail_index;
+}
+
+static void fd_unused(struct tq_worker *w, const struct tq_cmd *cmd, int fd)
+{
+	struct tq_event event = {
+		.op = TQ_EVENT_FD_UNUSED, .port_id = cmd->port->id, .ring = cmd->ring, .fd = fd
+	};
+
+	if (fd >= 0)
+		tq_event_push(w, &event);
+}
+
+static void replace_call(struct tq_worker *w, const struct tq_cmd *cmd)
+{
+	struct tq_ring *ring = ring_of(cmd);
+	int old_fd = ring->call_fd;
+
+	if (!ring_runs(ring)) {
+		fd_unused(w, cmd, cmd->call_fd);
+		return;
+	}
+	ring->call_fd = cmd->call_fd;
+	ring->call_kind = (uint8_t)cmd->call_kind;
+	fd_unused(w, cmd, old_fd);
+	tq_signal_now(w, ring); /* an interrupt lost while the fds were exchanged is given again */
+}
+
+static void replace_kick(struct tq_worker *w, const struct tq_cmd *cmd)
+{
+	struct tq_ring *ring = ring_of(cmd);
+	int old_fd = ring->kick_fd;
+
+	if (!ring_runs(ring)) {
+		fd_unused(w, cmd, cmd->kick_fd);
+		return;
+	}
+	no_kick_count(w, ring, -1);
+	w->conf.io.kick_del(w->conf.io.ctx, ring);
+	ring->kick_fd = cmd->kick_fd;
+	w->conf.io.kick_add(w->conf.io.ctx, ring);
+	no_kick_count(w, ring, 1);
+	fd_unused(w, cmd, old_fd);
+	/* A kick between the two fds is lost: look. */
+	if (ring->state == TQ_RING_IDLE)
+		tq_ring_poll(w, ring);
+}
+
+static void remap_ring(struct tq_worker *w, struct tq_ring *ring, const struct tq_mem *mem)
+{
+	bool tx = ring->dir == TQ_VQ_TX;
+
+	if (!ring_runs(ring) || ring->state == TQ_RING_BROKEN)
+		return;
+	tq_publish_ring(w, ring);
+	if (tx) {
+		tq_ring_unlink(w, ring); /* what was peeked points into the old table */
+		tq_ring_poll(w, ring);
+	}
+	if (tq_vq_remap(&ring->vq, mem))
+		tq_ring_broken(w, ring);
+}
+
+static void remap(struct tq_worker *w, const struct tq_cmd *cmd)
+{
+	for (uint32_t pair = 0; pair < cmd->port->n_pairs; pair++) {
+		remap_ring(w, cmd->port->rx[pair], cmd->mem);
+		remap_ring(w, cmd->port->tx[pair], cmd->mem);
+	}
+}
+
+static void port_del(struct tq_worker *w, struct tq_port *port)
+{
+	for (uint32_t pair = 0; pair < port->n_pairs; pair++) {
+		tq_verify(port->rx[pair]->state == TQ_RING_STOPPED);
+		tq_verify(port->tx[pair]->state == TQ_RING_STOPPED);
+	}
+	w->port[port->id] = NULL;
+}
+
+static void device_del(struct tq_worker *w, struct tq_device *device)
+{
+	w->device[device->link] = NULL;
+	tq_device_flush(device);
+	tq_device_drop_stash(device);
+	tq_device_drop_pending(device);
+	tq_wake_waiters(w, &device->waiters);
+}
+
+static void run(struct tq_worker *w, const struct tq_cmd *cmd)
+{
+	struct tq_event done = { .op = TQ_EVENT_DONE, .cookie = cmd->cookie, .ring = cmd->ring };
+
+	done.port_id = cmd->port ? cmd->port->id : TQ_ID_NONE;
+	switch (cmd->op) {
+	case TQ_CMD_PORT_ADD:
+		w->port[cmd->port->id] = cmd->port;
+		break;
+	case TQ_CMD_PORT_DEL:
+		port_del(w, cmd->port);
+		break;
+	case TQ_CMD_RING_START:
+		done.result = ring_start(w, cmd);
+		break;
+	case TQ_CMD_RING_STOP:
+		done.avail_index = ring_stop(w, ring_of(cmd));
+		break;
+	case TQ_CMD_RING_CALL:
+		replace_call(w, cmd);
+		return;
+	case TQ_CMD_RING_KICK:
+		replace_kick(w, cmd);
+		return;
+	case TQ_CMD_REMAP:
+		remap(w, cmd);
+		break;
+	case TQ_CMD_DEVICE_ADD:
+		w->device[cmd->device->link] = cmd->device;
+		break;
+	case TQ_CMD_DEVICE_DEL:
+		device_del(w, cmd->device);
+		break;
+	}
+	tq_verify(tq_event_push(w, &done)); /* room was checked before the command was taken */
+}
+
+void tq_run_commands(struct tq_worker *w)
+{
+	struct tq_cmd cmd;
+
+	for (uint32_t i = 0; i < TQ_CMDS_STEP_MAX; i++) {
+		/* Answers must not be lost: a command waits until there is room for all events it
+		 * may cause. */
+		if (tq_spsc_room(&w->events) < 4 * TQ_QUEUE_PAIRS_MAX ||
+		    !tq_spsc_pop(&w->cmds, &cmd))
+			return;
+		run(w, &cmd);
+		w->did++;
+	}
+	w->more = true;
+}

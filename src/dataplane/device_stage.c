@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* Links that are DPDK devices: the stash first, then frames that wait for a receiver, then new
+ * ones. */
+#include <string.h>
+
+#include <rte_mbuf.h>
+
+#include "dataplane/internal.h"
+
+#define RX_BURST 32
+
+static void device_drop(struct tq_device *device, enum tq_drop_reason reason)
+{
+	device->counters.drops[reason]++;
+}
+
+void tq_device_drop_stash(struct tq_device *device)
+{
+	for (uint32_t i = 0; i < device->stash_n; i++) {
+		rte_pktmbuf_free(device->stash[i]);
+		device_drop(device, TQ_DROP_UPLINK_DOWN);
+	}
+	device->stash_n = 0;
+	device->counters.tx_stash_frames = 0;
+}
+
+void tq_device_drop_pending(struct tq_device *device)
+{
+	for (uint32_t i = 0; i < device->pending_n; i++) {
+		rte_pktmbuf_free(device->pending[i].mbuf);
+		device_drop(device, TQ_DROP_RECEIVER_DOWN);
+	}
+	device->pending_n = 0;
+	device->counters.rx_pending_frames = 0;
+}
+
+/* Describe an mbuf as a frame without its VLAN tag. Returns the tag, 0 if untagged; false when it
+ * is no frame that can be described (too short, tagged twice, more segments than spans). */
+static bool frame_of_mbuf(const struct rte_mbuf *mbuf, struct tq_frame *ret, uint16_t *ret_vlan)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	uint32_t flat = rte_pktmbuf_data_len(mbuf), skip = 0, take;
+
+	if (flat < TQ_ETH_HDR_BYTES)
+		return false;
+	*ret_vlan = 0;
+	if (mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) {
+		*ret_vlan = mbuf->vlan_tci & 0xfff;
+	} else if (tq_eth_type(data) == TQ_ETHERTYPE_VLAN) {
+		if (flat < TQ_ETH_HDR_BYTES + TQ_VLAN_TAG_BYTES)
+			return false;
+		*ret_vlan = (uint16_t)((data[14] << 8 | data[15]) & 0xfff);
+		skip = TQ_VLAN_TAG_BYTES;
+	}
+	ret->len_bytes = rte_pktmbuf_pkt_len(mbuf) - skip;
+	ret->drop = 0;
+	ret->n_descs = 1;
+	ret->spill = NULL;
+	ret->n_spans = 0;
+	take = TQ_MIN(flat - skip, (uint32_t)TQ_PEEK_BYTES);
+	ret->copy_bytes = (uint8_t)take;
+	memcpy(ret->copy, data, 2 * TQ_MAC_BYTES);
+	memcpy(ret->copy + 2 * TQ_MAC_BYTES, data + 2 * TQ_MAC_BYTES + skip,
+	       take - 2 * TQ_MAC_BYTES);
+	if (flat - skip > take)
+		ret->span[ret->n_spans++] =
+			(struct tq_span){ .addr = (uint8_t *)(uintptr_t)data + skip + take,
+					  .len_bytes = flat - skip - take };
+	for (const struct rte_mbuf *seg = mbuf->next; seg; seg = seg->next) {
+		if (ret->n_spans == TQ_FRAME_SPANS)
+			return false;
+		ret->span[ret->n_spans++] =
+			(struct tq_span){ .addr = rte_pktmbuf_mtod(seg, uint8_t *),
+					  .len_bytes = rte_pktmbuf_data_len(seg) };
+	}
+	return !tq_eth_is_tagged(ret->copy);
+}
+
+/* Where to: a port id, TQ_DST_FLOOD, or a reason to drop. */
+static enum tq_drop_reason classify_inbound(const struct tq_worker *w,
+					    const struct tq_device *device,
+					    const struct tq_frame *frame, uint16_t vlan,
+					    uint32_t *ret_network, uint32_t *ret_dst)
+{
+	const struct tq_snapshot *snap = w->snap;
+	uint64_t dst_mac = tq_mac_load(frame->copy);
+	uint64_t src_mac = tq_mac_load(frame->copy + TQ_MAC_BYTES);
+
+	*ret_network = snap->vlan_network[device->link][vlan];
+	if (*ret_network == TQ_ID_NONE)
+		return TQ_DROP_VLAN;
+	if (frame->len_bytes > snap->network[*ret_network].frame_bytes_max)
+		return TQ_DROP_TOO_LONG;
+	/* Our own frame come back, or an outsider who poses as one of our guests. */
+	if (tq_mac_is_group(src_mac) ||
+	    tq_fdb_find(&snap->fdb, *ret_network, src_mac) != TQ_FDB_NONE)
+		return TQ_DROP_SPOOF;
+	if (tq_mac_is_reserved(dst_mac))
+		return TQ_DROP_RESERVED;
+	*ret_dst = TQ_DST_FLOOD;
+	if (!tq_mac_is_group(dst_mac)) {
+		uint32_t port_id = tq_fdb_find(&snap->fdb, *ret_network, dst_mac);
+
+		if (port_id != TQ_FDB_NONE)
+			*ret_dst = port_id;
+	}
+	return TQ_DROP_NONE;
+}
+
+static void flood_inbound(struct tq_worker *w, struct tq_device *device,
+			  const struct tq_frame *frame, uint32_t network)
+{
+	const struct tq_snap_network *net = &w->snap->network[network];
+	uint32_t copies = 0;
+
+	for (uint32_t i = 0; i < net->member_n; i++) {
+		enum tq_drop_reason reason;
+
+		if (!tq_copy_to_port(w, w->snap->member[net->member_first + i], 0, frame, &reason))
+			continue;
+		copies++;
+		if (reason == TQ_DROP_NONE)
+			device->counters.rx_delivered_frames++;
+		else
+			device_drop(device, reason);
+	}
+	if (copies == 0)
+		device_drop(device, TQ_DROP_NO_DESTINATION);
+	else
+		device->counters.rx_replicated_frames += copies - 1;
+}
+
+/* May this reason go away if we wait? */
+static bool may_wait(enum tq_drop_reason reason)
+{
+	return reason == TQ_DROP_RECEIVER_FULL || reason == TQ_DROP_RX_LIMIT;
+}
+
+static enum tq_drop_reason deliver_inbound(struct tq_worker *w, struct tq_device *device,
+					   uint32_t port_id, const struct tq_frame *frame)
+{
+	enum tq_drop_reason reason;
+
+	if (!tq_copy_to_port(w, port_id, 0, frame, &reason))
+		reason = TQ_DROP_RECEIVER_DOWN;
+	if (reason == TQ_DROP_NONE)
+		device->counters.rx_delivered_frames++;
+	return reason;
+}
+
+static bool has_pending(const struct tq_device *device, uint32_t port_id, uint32_t before)
+{
+	for (uint32_t i = 0; i < before; i++) {
+		if (device->pending[i].mbuf && device->pending[i].port_id == port_id)
+			return true;
+	}
+	return false;
+}
+
+static void add_pending(struct tq_worker *w, struct tq_device *device, struct rte_mbuf *mbuf,
+			uint32_t port_id, enum tq_drop_reason reason)
+{
+	if (device->pending_n == TQ_DEVICE_PENDING) {
+		device_drop(device, reason);
+		rte_pktmbuf_free(mbuf);
+		return;
+	}
+	device->pending[device->pending_n++] =
+		(struct tq_device_pending){ .mbuf = mbuf,
+					    .port_id = port_id,
+					    .reason = reason,
+					    .deadline_ns = w->now_ns + TQ_DEVICE_HOLD_NS };
+}
+
+static void handle_inbound(struct tq_worker *w, struct tq_device *device, struct rte_mbuf *mbuf)
+{
+	struct tq_frame frame;
+	uint32_t network, dst;
+	uint16_t vlan;
+	enum tq_drop_reason reason;
+
+	device->counters.rx_frames++;
+	device->counters.rx_bytes += rte_pktmbuf_pkt_len(mbuf);
+	if (!frame_of_mbuf(mbuf, &frame, &vlan))
+		reason = rte_pktmbuf_data_len(mbuf) < TQ_ETH_HDR_BYTES ? TQ_DROP_RUNT
+								       : TQ_DROP_VLAN;
+	else
+		reason = classify_inbound(w, device, &frame, vlan, &network, &dst);
+	if (reason == TQ_DROP_NONE && dst == TQ_DST_FLOOD) {
+		flood_inbound(w, device, &frame, network);
+	} else if (reason == TQ_DROP_NONE) {
+		/* Order for one receiver is kept: nothing overtakes a frame that waits. */
+		reason = has_pending(device, dst, device->pending_n)
+				 ? TQ_DROP_RECEIVER_FULL
+				 : deliver_inbound(w, device, dst, &frame);
+		if (may_wait(reason)) {
+			add_pending(w, device, mbuf, dst, reason);
+			return;
+		}
+	}
+	if (reason != TQ_DROP_NONE)
+		device_drop(device, reason);
+	rte_pktmbuf_free(mbuf);
+}
+
+static void retry_pending(struct tq_worker *w, struct tq_device *device)
+{
+	uint32_t kept = 0, n = device->pending_n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct tq_device_pending p = device->pending[i];
+		struct tq_frame frame;
+		uint16_t vlan;
+
+		if (!has_pending(device, p.port_id, kept) && frame_of_mbuf(p.mbuf, &frame, &vlan))
+			p.reason = deliver_inbound(w, device, p.port_id, &frame);
+		if (may_wait((enum tq_drop_reason)p.reason) && w->now_ns < p.deadline_ns) {
+			device->pending[kept++] = p;
+			continue;
+		}
+		if (p.reason != TQ_DROP_NONE)
+			device_drop(device, (enum tq_drop_reason)p.reason);
+		rte_pktmbuf_free(p.mbuf);
+		w->did++;
+	}
+	device->pending_n = kept;
+}
+
+static void run_device(struct tq_worker *w, struct tq_device *device)
+{
+	struct rte_mbuf *mbuf[RX_BURST];
+	uint32_t n;
+
+	if (device->stash_n > 0)
+		tq_device_flush(device);
+	if (device->stash_n == 0 && !TAILQ_EMPTY(&device->waiters))
+		tq_wake_waiters(w, &device->waiters);
+	if (device->pending_n > 0)
+		retry_pending(w, device);
+	/* Room for a whole burst of waiting frames, or the device keeps what it has. */
+	if (w->now_ns >= device->look_at_ns && device->pending_n <= TQ_DEVICE_PENDING - RX_BURST) {
+		n = tq_device_rx(device, mbuf, RX_BURST);
+		for (uint32_t i = 0; i < n; i++)
+			handle_inbound(w, device, mbuf[i]);
+		w->did += n;
+		device->look_at_ns = n > 0 ? w->now_ns : w->now_ns + TQ_DEVICE_LOOK_NS / 4;
+	}
+	device->counters.rx_pending_frames = device->pending_n;
+}
+
+void tq_run_devices(struct tq_worker *w)
+{
+	if (!w->snap)
+		return;
+	for (uint32_t i = 0; i < TQ_LINKS_MAX; i++) {
+		uint64_t c0;
+
+		if (TQ_LIKELY(!w->device[i]))
+			continue;
+		c0 = tq_cycles(w);
+		run_device(w, w->device[i]);
+		w->device[i]->counters.cycles += tq_cycles(w) - c0;
+	}
+}
+
+uint64_t tq_devices_next_ns(const struct tq_worker *w)
+{
+	uint64_t next = TQ_TIME_NEVER_NS;
+
+	for (uint32_t i = 0; i < TQ_LINKS_MAX; i++) {
+		const struct tq_device *device = w->device[i];
+
+		if (!device)
+			continue;
+		if (device->stash_n > 0 || device->pending_n > 0)
+			return w->now_ns;
+		next = TQ_MIN(next, device->look_at_ns);
+	}
+	return next;
+}

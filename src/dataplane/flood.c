@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+#include "dataplane/internal.h"
+
+bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
+		     const struct tq_frame *frame, enum tq_drop_reason *ret_reason)
+{
+	struct tq_ring *rx = tq_rx_ring(w, port_id, pair);
+	uint32_t node = w->snap->port[port_id].rx_node;
+	enum tq_rx_result result;
+
+	if (!rx)
+		return false;
+	w->counters.copies++;
+	if (node != TQ_NODE_NONE && !tq_sched_rx_may(w->sched, node, w->now_ns)) {
+		*ret_reason = TQ_DROP_RX_LIMIT;
+		return true;
+	}
+	result = tq_vq_rx_deliver(&rx->vq, frame);
+	if (tq_vq_unpublished(&rx->vq))
+		tq_touch(w, rx);
+	switch (result) {
+	case TQ_RX_OK:
+		*ret_reason = TQ_DROP_NONE;
+		tq_count_delivered(rx, frame->len_bytes);
+		if (node != TQ_NODE_NONE)
+			tq_sched_rx_charge(w->sched, node,
+					   tq_charge_bytes(w->snap->accounting, frame->len_bytes),
+					   1, w->now_ns);
+		break;
+	case TQ_RX_EMPTY:
+		*ret_reason = TQ_DROP_RECEIVER_FULL;
+		break;
+	case TQ_RX_TOO_LONG:
+		*ret_reason = TQ_DROP_TOO_LONG;
+		break;
+	case TQ_RX_BROKEN:
+		*ret_reason = TQ_DROP_RECEIVER_DOWN;
+		tq_ring_broken(w, rx);
+		break;
+	}
+	return true;
+}
+
+static void count_copy(struct tq_ring *ring, enum tq_drop_reason reason)
+{
+	struct tq_port_counters *c = &ring->port->counters;
+
+	ring->flood_copies++;
+	c->tx_waiting_copies++;
+	if (reason == TQ_DROP_NONE) {
+		c->tx_delivered_frames++;
+	} else {
+		c->tx_dropped_frames++;
+		c->drops[reason]++;
+	}
+}
+
+static void copy_to_uplink(struct tq_worker *w, struct tq_ring *ring, const struct tq_frame *frame,
+			   const struct tq_snap_network *net)
+{
+	struct tq_device *device = net->uplink == TQ_ID_NONE ? NULL : w->device[net->uplink];
+
+	if (net->uplink == TQ_ID_NONE)
+		return;
+	if (device && device->up && tq_device_put(device, frame, net->vlan)) {
+		tq_device_flush(device);
+		count_copy(ring, TQ_DROP_NONE);
+	} else {
+		count_copy(ring, TQ_DROP_UPLINK_DOWN);
+	}
+}
+
+/* The frame is taken by the caller; here its copies stop being in between. */
+static void flood_done(struct tq_ring *ring)
+{
+	struct tq_port_counters *c = &ring->port->counters;
+
+	if (ring->flood_copies == 0) {
+		c->tx_dropped_frames++;
+		c->drops[TQ_DROP_NO_DESTINATION]++;
+	} else {
+		c->tx_replicated_frames += ring->flood_copies - 1;
+		c->tx_waiting_copies -= ring->flood_copies;
+	}
+	ring->flood_copies = 0;
+	ring->flood_cursor = 0;
+}
+
+bool tq_flood_copies(struct tq_worker *w, struct tq_ring *ring, const struct tq_frame *frame,
+		     uint32_t max)
+{
+	const struct tq_snapshot *snap = w->snap;
+	const struct tq_snap_network *net = &snap->network[snap->port[ring->port->id].network];
+	const uint32_t *member = &snap->member[net->member_first];
+	uint32_t made = 0;
+
+	if (!tq_flood_begun(ring))
+		copy_to_uplink(w, ring, frame, net);
+	/* Members come in order of their ids, so that the cursor survives a new snapshot in
+	 * between. */
+	for (uint32_t i = 0; i < net->member_n; i++) {
+		enum tq_drop_reason reason;
+
+		if (member[i] < ring->flood_cursor || member[i] == ring->port->id)
+			continue;
+		if (made == max) {
+			ring->flood_cursor = member[i];
+			return false;
+		}
+		if (!tq_copy_to_port(w, member[i], ring->index / 2, frame, &reason))
+			continue;
+		if (reason == TQ_DROP_NONE)
+			tq_note_delivery(w, ring, member[i]);
+		count_copy(ring, reason);
+		made++;
+	}
+	flood_done(ring);
+	return true;
+}
+
+void tq_flood_finish(struct tq_worker *w, struct tq_ring *ring)
+{
+	const struct tq_frame *frame;
+
+	if (!tq_flood_begun(ring))
+		return;
+	if (tq_vq_tx_count(&ring->vq) == 0 || !w->snap || ring->port->id >= w->snap->n_ports ||
+	    w->snap->port[ring->port->id].network == TQ_ID_NONE) {
+		/* The frame cannot be read any more: it stays with the guest, its copies are on
+		 * their way. */
+		ring->port->counters.tx_replicated_frames += ring->flood_copies;
+		ring->port->counters.tx_waiting_copies -= ring->flood_copies;
+		ring->flood_copies = 0;
+		ring->flood_cursor = 0;
+		return;
+	}
+	frame = tq_vq_tx_frame(&ring->vq, 0);
+	tq_flood_copies(w, ring, frame, UINT32_MAX);
+	ring->port->counters.tx_frames++;
+	ring->port->counters.tx_bytes += frame->len_bytes;
+	ring->port->counters.tx_descs += frame->n_descs;
+	tq_vq_tx_complete(&ring->vq, 1);
+}

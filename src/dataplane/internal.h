@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* internal.h - struct tq_worker and what the stages of a step call of each other.  Only for
+ * src/dataplane.  The way of a sending ring through the states of port/ring.h:  start -> POLLED ->
+ * (frames) settle -> SCHEDULED -> visit -> settle -> ... |  ^                 \-> BLOCKED  (no
+ * buffers; wait.c)  -> SCHEDULED 50 us idle  kick               \-> BINDING (source unknown;
+ * snapshot) -> settle v  | IDLE  settle() looks at the head of a ring and says where the ring
+ * belongs; nobody else decides that. /
+#ifndef TQ_DATAPLANE_INTERNAL_H
+#define TQ_DATAPLANE_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/assert.h"
+#include "base/fixed.h"
+#include "base/spsc.h"
+#include "dataplane/worker.h"
+#include "packet/eth.h"
+#include "qos/sched.h"
+
+#define TQ_DST_NONE UINT32_MAX
+#define TQ_DST_FLOOD (UINT32_MAX - 1)
+
+/* About 50 us of 64-byte frames; then control and kicks have their turn. */
+#define TQ_STEP_VISITS_MAX 16
+/* Rings with unpublished entries before a flush in the middle of a step. */
+#define TQ_TOUCHED_MAX 512
+#define TQ_SETTLE_DROPS_MAX 64   /* frames a ring may have dropped in one look */
+#define TQ_FLOOD_COPIES_VISIT 32 /* dataplane.md section 6 */
+#define TQ_CMDS_STEP_MAX 16
+#define TQ_CMD_RING 4096
+#define TQ_EVENT_RING 4096
+
+#define TQ_KICK_POLL_NS 20000ULL /* a busy worker looks for kicks of idle rings this often */
+#define TQ_EMPTY_TO_IDLE_NS                                                                        \
+	50000ULL                    /* so long an empty ring is polled before its kicks are armed */
+#define TQ_NO_KICK_POLL_NS 50000ULL /* rings without kick fd are looked at this often */
+#define TQ_TIMER_LOOK_NS 100000ULL  /* granularity of hold deadlines and late interrupts */
+#define TQ_SIGNAL_LATE_NS 8000000ULL /* completions of shaped rings are signalled within 10 ms */
+#define TQ_DEVICE_LOOK_NS 100000ULL  /* a quiet device without rx interrupt */
+
+#define TQ_HOLD_SINGLE_NS 50000000ULL /* qos.md section 6: a queue with a single destination */
+#define TQ_HOLD_OTHER_NS 100000000ULL /* "sent to somebody else within the last 100 ms" */
+#define TQ_HOLD_REFILL_DIV 10         /* refilled at 10 % of time */
+#define TQ_DEVICE_HOLD_NS 200000ULL   /* frames from an uplink wait at most 200 us */
+
+struct tq_worker {
+	/* read mostly */
+	struct tq_worker_conf conf;
+	const struct tq_snapshot *snap; /* adopted; NULL before the first */
+	struct tq_sched *sched;
+	struct tq_port *port[TQ_PORTS_MAX]; /* of this worker, by id */
+	struct tq_device *device[TQ_LINKS_MAX];
+	uint32_t node_index
+		[TQ_NODES_MAX]; /* in snap->node of nodes that are ours, else TQ_ID_NONE */
+
+	/* per step */
+	uint64_t now_ns, last_step_ns;
+	uint64_t kick_look_ns, timer_look_ns, no_kick_look_ns;
+	uint64_t did; /* frames, commands, ... of this step: was it busy? */
+	bool more;    /* something was left behind by a bound: call again at once */
+	uint32_t n_touched;
+	uint32_t n_polled, n_watched, n_timers, n_no_kick;
+	struct tq_ring *touched[TQ_TOUCHED_MAX];
+	struct tq_ring *signal[TQ_TOUCHED_MAX];
+	struct tq_ring_list polled;  /* tx, state POLLED */
+	struct tq_ring_list watched; /* rx with waiters, kicks off, looked at every step */
+	struct tq_ring_list timers;  /* tx with a hold deadline or a late interrupt */
+	struct tq_ring_list all;     /* every started tx ring */
+
+	struct tq_worker_counters counters;
+	struct tq_spsc cmds, events;
+	struct tq_cmd cmd_entries[TQ_CMD_RING];
+	struct tq_event event_entries[TQ_EVENT_RING];
+};
+
+/* ---- worker.c ---- */
+TQ_INLINE uint64_t tq_cycles(const struct tq_worker *w)
+{
+	return w->conf.io.cycles ? w->conf.io.cycles(w->conf.io.ctx) : __builtin_ia32_rdtsc();
+}
+
+TQ_INLINE void tq_count_cycles(struct tq_worker *w, struct tq_port *port, uint64_t cycles)
+{
+	port->counters.cycles += cycles;
+	if (w->snap && port->id < w->snap->n_ports &&
+	    w->snap->port[port->id].tenant < TQ_TENANTS_MAX)
+		w->counters.tenant_cycles[w->snap->port[port->id].tenant] += cycles;
+}
+
+/* False: the ring is full; the caller tries again or can do without. */
+bool tq_event_push(struct tq_worker *w, const struct tq_event *event);
+
+/* ---- publish.c: used entries become visible and interrupts are sent, once per step ---- */
+void tq_touch_full(struct tq_worker *w);
+TQ_INLINE void tq_touch(struct tq_worker *w, struct tq_ring *ring)
+{
+	if (ring->touched)
+		return;
+	if (TQ_UNLIKELY(w->n_touched == TQ_TOUCHED_MAX))
+		tq_touch_full(w);
+	ring->touched = true;
+	w->touched[w->n_touched++] = ring;
+}
+void tq_publish_touched(struct tq_worker *w);
+/* Publish one ring now and forget that it was touched (before it is stopped). */
+void tq_publish_ring(struct tq_worker *w, struct tq_ring *ring);
+void tq_signal_now(struct tq_worker *w, struct tq_ring *ring);
+
+/* ---- classify.c ---- */
+struct tq_dest {
+	uint32_t dst; /* port id, or TQ_DST_FLOOD */
+	uint32_t link;
+	uint32_t rx; /* scheduler node of the receiver, or TQ_NODE_NONE */
+	bool bind;   /* the source address has to be bound first */
+};
+/* Where may this frame go? Returns TQ_DROP_NONE with *ret, or the reason. */
+enum tq_drop_reason tq_classify(const struct tq_worker *w, const struct tq_port *port,
+				const struct tq_frame *frame, struct tq_dest *ret);
+
+/* ---- settle.c ---- */
+/* The ring is in no list and unknown to the scheduler. True: ring->head_* describe a frame that may
+ * be scheduled (the caller hands it over); false: the ring was put where it belongs. */
+bool tq_settle(struct tq_worker *w, struct tq_ring *ring);
+/* settle, and hand the head to the scheduler. */
+void tq_settle_and_schedule(struct tq_worker *w, struct tq_ring *ring);
+/* Take the ring out of every list, timer and the scheduler; state becomes STOPPED. */
+void tq_ring_unlink(struct tq_worker *w, struct tq_ring *ring);
+void tq_ring_poll(struct tq_worker *w, struct tq_ring *ring); /* to POLLED */
+void tq_poll_rings(struct tq_worker *w);
+void tq_take_kicks(struct tq_worker *w);
+/* Ask control to bind the head's source; called again by the timer when the event ring was full. */
+void tq_ask_binding(struct tq_worker *w, struct tq_ring *ring);
+/* Complete the oldest frames of a ring that were dropped for this reason. */
+void tq_drop_frames(struct tq_worker *w, struct tq_ring *ring, uint32_t n,
+		    enum tq_drop_reason reason);
+/* A structural fault: quarantine, tell control. */
+void tq_ring_broken(struct tq_worker *w, struct tq_ring *ring);
+TQ_INLINE struct tq_head tq_head_of(const struct tq_ring *ring)
+{
+	return (struct tq_head){ .leaf = TQ_NODE_PORT_TX(ring->port->id),
+				 .link = ring->head_link,
+				 .rx = ring->head_rx,
+				 .head_bytes = ring->head_bytes };
+}
+
+/* ---- visit.c ---- */
+void tq_run_visits(struct tq_worker *w);
+/* The receiving ring of a port for frames of queue pair `pair` of a sender; NULL: the port is down.
+ * */
+TQ_INLINE struct tq_ring *tq_rx_ring(struct tq_worker *w, uint32_t port_id, uint32_t pair)
+{
+	struct tq_port *port = w->port[port_id];
+
+	if (!port || port->n_rx_running == 0)
+		return NULL;
+	if (port->n_rx_running == 1)
+		return port->rx[port->rx_running[0]];
+	return port->rx[port->rx_running[pair % port->n_rx_running]];
+}
+TQ_INLINE void tq_count_delivered(struct tq_ring *rx, uint32_t frame_bytes)
+{
+	rx->port->counters.rx_frames++;
+	rx->port->counters.rx_bytes += frame_bytes;
+}
+
+/* ---- flood.c ---- */
+TQ_INLINE bool tq_flood_begun(const struct tq_ring *ring)
+{
+	return ring->flood_copies > 0;
+}
+/* Copies of the head frame to further members, at most max of them. True when the last copy was
+ * made or dropped: the frame is accounted for and the caller completes it. */
+bool tq_flood_copies(struct tq_worker *w, struct tq_ring *ring, const struct tq_frame *frame,
+		     uint32_t max);
+/* Make the remaining copies of a flood that has begun and complete the frame: the ring is about to
+ * stop. */
+void tq_flood_finish(struct tq_worker *w, struct tq_ring *ring);
+/* One copy into a port, no waiting. True when a copy was tried (the port is up); *ret_reason says
+ * how it went. */
+bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
+		     const struct tq_frame *frame, enum tq_drop_reason *ret_reason);
+
+/* ---- wait.c ---- */
+/* May the head still wait for this receiver? If so the ring is BLOCKED on it (true), else it is to
+ * be dropped. */
+bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx);
+void tq_block_on_device(struct tq_worker *w, struct tq_ring *ring, struct tq_device *device);
+/* Everybody who waits for it is scheduled (or settled) again. */
+void tq_wake_waiters(struct tq_worker *w, struct tq_ring_list *waiters);
+void tq_rx_unwatch(struct tq_worker *w, struct tq_ring *rx);
+void tq_watch_rings(struct tq_worker *w);
+/* Remember the last two different receivers: "sent to somebody else within the last 100 ms". */
+TQ_INLINE void tq_note_delivery(const struct tq_worker *w, struct tq_ring *ring, uint32_t dst)
+{
+	if (TQ_UNLIKELY(ring->dst_last != dst)) {
+		ring->dst_other = ring->dst_last;
+		ring->dst_other_ns = ring->dst_last_ns;
+		ring->dst_last = dst;
+	}
+	ring->dst_last_ns = w->now_ns;
+	if (TQ_UNLIKELY(ring->hold_spent_dst == dst))
+		ring->hold_spent_dst = TQ_DST_NONE;
+}
+/* Waiting for this receiver ran out before and it still has no new buffers. */
+bool tq_hold_is_spent(struct tq_ring *ring, struct tq_ring *rx);
+void tq_run_timers(struct tq_worker *w);
+void tq_timer_add(struct tq_worker *w, struct tq_ring *ring);
+void tq_timer_del(struct tq_worker *w, struct tq_ring *ring);
+/* Count the time a BLOCKED or BINDING head has waited, and leave the waiter list. */
+void tq_wait_end(struct tq_worker *w, struct tq_ring *ring);
+
+/* ---- device_stage.c ---- */
+void tq_run_devices(struct tq_worker *w);
+uint64_t tq_devices_next_ns(const struct tq_worker *w);
+void tq_device_drop_stash(struct tq_device *device);
+void tq_device_drop_pending(struct tq_device *device);
+
+/* ---- command.c, adopt.c ---- */
+void tq_run_commands(struct tq_worker *w);
+void tq_adopt_snapshot(struct tq_worker *w, const struct tq_snapshot *snap);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+#include "dataplane/internal.h"
+
+void tq_drop_frames(struct tq_worker *w, struct tq_ring *ring, uint32_t n,
+		    enum tq_drop_reason reason)
+{
+	struct tq_port_counters *c = &ring->port->counters;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, i);
+
+		c->tx_bytes += frame->len_bytes;
+		c->tx_descs += frame->n_descs;
+	}
+	c->tx_frames += n;
+	c->tx_dropped_frames += n;
+	c->drops[reason] += n;
+	tq_vq_tx_complete(&ring->vq, n);
+	tq_touch(w, ring);
+	w->did += n;
+}
+
+void tq_ring_poll(struct tq_worker *w, struct tq_ring *ring)
+{
+	tq_assert(!ring->on_poll_list);
+	ring->state = TQ_RING_POLLED;
+	ring->empty_since_ns = w->now_ns;
+	ring->on_poll_list = true;
+	TAILQ_INSERT_TAIL(&w->polled, ring, poll_link);
+	w->n_polled++;
+}
+
+static void poll_list_del(struct tq_worker *w, struct tq_ring *ring)
+{
+	TAILQ_REMOVE(&w->polled, ring, poll_link);
+	ring->on_poll_list = false;
+	w->n_polled--;
+}
+
+void tq_ring_unlink(struct tq_worker *w, struct tq_ring *ring)
+{
+	if (ring->dir == TQ_VQ_RX) {
+		tq_rx_unwatch(w, ring);
+	} else {
+		if (ring->on_poll_list)
+			poll_list_del(w, ring);
+		if (ring->state == TQ_RING_BLOCKED || ring->state == TQ_RING_BINDING)
+			tq_wait_end(w, ring);
+		/* A queue that is being visited leaves by tq_sched_done(). */
+		if (tq_sched_queue_state(w->sched, ring->queue) != TQ_QUEUE_PICKED)
+			tq_sched_remove(w->sched, ring->queue, w->now_ns);
+		tq_timer_del(w, ring);
+	}
+	ring->state = TQ_RING_STOPPED;
+}
+
+void tq_ring_broken(struct tq_worker *w, struct tq_ring *ring)
+{
+	struct tq_event event = { .op = TQ_EVENT_RING_FAULT,
+				  .port_id = ring->port->id,
+				  .ring = ring->index,
+				  .result = ring->vq.fault };
+	struct tq_port *port = ring->port;
+
+	tq_ring_unlink(w, ring);
+	ring->state = TQ_RING_BROKEN;
+	port->counters.ring_faults++;
+	if (ring->dir == TQ_VQ_RX) {
+		for (uint32_t i = 0; i < port->n_rx_running; i++) {
+			if (port->rx[port->rx_running[i]] == ring)
+				port->rx_running[i] = port->rx_running[--port->n_rx_running];
+		}
+		/* Those who waited for it are looked at again: receiver_down, or another queue of
+		 * the port. */
+		tq_wake_waiters(w, &ring->waiters);
+	}
+	tq_event_push(w, &event);
+}
+
+void tq_ask_binding(struct tq_worker *w, struct tq_ring *ring)
+{
+	const struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, 0);
+	struct tq_event event = { .op = TQ_EVENT_BIND,
+				  .port_id = ring->port->id,
+				  .ring = ring->index,
+				  .mac = tq_mac_load(frame->copy + TQ_MAC_BYTES) };
+
+	ring->bind_sent = tq_event_push(w, &event);
+	if (!ring->bind_sent)
+		tq_timer_add(w, ring);
+}
+
+static void start_binding(struct tq_worker *w, struct tq_ring *ring)
+{
+	ring->state = TQ_RING_BINDING;
+	ring->wait_since_ns = w->now_ns;
+	tq_ask_binding(w, ring);
+}
+
+/* A unicast head whose receiver cannot take anything is not worth a visit. */
+static enum tq_drop_reason check_receiver(struct tq_worker *w, struct tq_ring *ring, uint32_t dst)
+{
+	struct tq_ring *rx = tq_rx_ring(w, dst, ring->index / 2);
+
+	if (TQ_UNLIKELY(!rx))
+		return TQ_DROP_RECEIVER_DOWN;
+	if (TQ_UNLIKELY(ring->hold_spent_dst == dst) && tq_hold_is_spent(ring, rx))
+		return TQ_DROP_RECEIVER_FULL;
+	return TQ_DROP_NONE;
+}
+
+bool tq_settle(struct tq_worker *w, struct tq_ring *ring)
+{
+	struct tq_vq *vq = &ring->vq;
+
+	if (TQ_UNLIKELY(ring->poisoned && __atomic_load_n(ring->poisoned, __ATOMIC_RELAXED)))
+		vq->fault = TQ_VQ_UNMAPPED;
+	for (uint32_t i = 0; i < TQ_SETTLE_DROPS_MAX; i++) {
+		const struct tq_frame *frame;
+		enum tq_drop_reason reason;
+		struct tq_dest dest;
+
+		if (TQ_UNLIKELY(vq->fault != TQ_VQ_OK)) {
+			tq_ring_broken(w, ring);
+			return false;
+		}
+		if (tq_vq_tx_count(vq) == 0 && tq_vq_tx_peek(vq, true) == 0) {
+			if (vq->fault == TQ_VQ_OK)
+				tq_ring_poll(w, ring);
+			else
+				tq_ring_broken(w, ring);
+			return false;
+		}
+		frame = tq_vq_tx_frame(vq, 0);
+		reason = tq_classify(w, ring->port, frame, &dest);
+		if (TQ_UNLIKELY(reason == TQ_DROP_NONE && dest.bind)) {
+			start_binding(w, ring);
+			return false;
+		}
+		if (reason == TQ_DROP_NONE && dest.dst != TQ_DST_FLOOD)
+			reason = check_receiver(w, ring, dest.dst);
+		if (TQ_LIKELY(reason == TQ_DROP_NONE)) {
+			ring->head_dst = dest.dst;
+			ring->head_link = dest.link;
+			ring->head_rx = dest.rx;
+			ring->head_bytes = tq_charge_bytes(w->snap->accounting, frame->len_bytes);
+			return true;
+		}
+		tq_drop_frames(w, ring, 1, reason);
+	}
+	/* Enough for one look: others come first. */
+	w->more = true;
+	tq_ring_poll(w, ring);
+	return false;
+}
+
+void tq_settle_and_schedule(struct tq_worker *w, struct tq_ring *ring)
+{
+	struct tq_head head;
+
+	if (!tq_settle(w, ring))
+		return;
+	head = tq_head_of(ring);
+	ring->state = TQ_RING_SCHEDULED;
+	/* A receiver without rx credit is waited for without drop: sender and receiver are of one
+	 * tenant, since a network belongs to one (qos.md section 6). */
+	tq_sched_ready(w->sched, ring->queue, &head, w->now_ns);
+}
+
+/* Nothing came for a while: let the guest tell. */
+static void try_idle(struct tq_worker *w, struct tq_ring *ring)
+{
+	if (w->now_ns - ring->empty_since_ns < TQ_EMPTY_TO_IDLE_NS)
+		return;
+	if (tq_vq_kick_enable(&ring->vq)) { /* it came just now */
+		tq_vq_kick_disable(&ring->vq);
+		return;
+	}
+	poll_list_del(w, ring);
+	ring->state = TQ_RING_IDLE;
+}
+
+void tq_poll_rings(struct tq_worker *w)
+{
+	struct tq_ring *ring, *next;
+
+	for (ring = TAILQ_FIRST(&w->polled); ring; ring = next) {
+		uint64_t c0;
+
+		next = TAILQ_NEXT(ring, poll_link);
+		c0 = tq_cycles(w);
+		if (tq_vq_tx_count(&ring->vq) == 0 && tq_vq_tx_peek(&ring->vq, true) == 0 &&
+		    ring->vq.fault == TQ_VQ_OK) {
+			try_idle(w, ring);
+			continue;
+		}
+		poll_list_del(w, ring);
+		tq_settle_and_schedule(w, ring);
+		w->did++;
+		tq_count_cycles(w, ring->port, tq_cycles(w) - c0);
+	}
+}
+
+static void kicked(struct tq_worker *w, struct tq_ring *ring)
+{
+	ring->port->counters.kicks++;
+	if (ring->dir == TQ_VQ_RX) {
+		if (!TAILQ_EMPTY(&ring->waiters) && tq_vq_pending(&ring->vq) > 0) {
+			tq_rx_unwatch(w, ring);
+			tq_wake_waiters(w, &ring->waiters);
+		}
+	} else if (ring->state == TQ_RING_IDLE) {
+		tq_vq_kick_disable(&ring->vq);
+		tq_ring_poll(w, ring);
+	}
+}
+
+/* Rings whose front-end gave no kick fd are looked at from time to time instead. */
+static void look_without_kick(struct tq_worker *w)
+{
+	struct tq_ring *ring;
+
+	TAILQ_FOREACH(ring, &w->all, all_link) {
+		if (ring->kick_slot != UINT32_MAX || ring->state != TQ_RING_IDLE)
+			continue;
+		if (tq_vq_pending(&ring->vq) > 0 || ring->vq.fault != TQ_VQ_OK)
+			tq_ring_poll(w, ring);
+	}
+}
+
+void tq_take_kicks(struct tq_worker *w)
+{
+	struct tq_ring *ring[TQ_BURST_MAX];
+	uint32_t n;
+
+	if (w->now_ns >= w->kick_look_ns) {
+		w->kick_look_ns = w->now_ns + TQ_KICK_POLL_NS;
+		n = w->conf.io.kicked_burst(w->conf.io.ctx, ring, TQ_BURST_MAX);
+		for (uint32_t i = 0; i < n; i++)
+			kicked(w, ring[i]);
+		if (n == TQ_BURST_MAX)
+			w->kick_look_ns = w->now_ns;
+	}
+	if (w->n_no_kick > 0 && w->now_ns >= w->no_kick_look_ns) {
+		w->no_kick_look_ns = w->now_ns + TQ_NO_KICK_POLL_NS;
+		look_without_kick(w);
+	}
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+#include "dataplane/internal.h"
+
+/* What stopped a visit. */
+enum visit_end {
+	VISIT_MORE,    /* the budget: the ring settles again */
+	VISIT_BLOCKED, /* the head waits for buffers or room; the ring is on a waiter list */
+};
+
+struct visit {
+	const struct tq_pick *pick;
+	uint64_t charged_bytes; /* against the budget */
+	uint64_t pulled_bytes;  /* L2, against TQ_VISIT_BYTES_MAX */
+	uint32_t frames;        /* charged */
+	uint32_t descs;
+	uint32_t done; /* frames of the window to complete */
+	bool first;    /* the frame at hand is the head that was scheduled */
+	bool enough;   /* ended before its budget */
+};
+
+static void count_taken(struct tq_ring *ring, struct visit *v, const struct tq_frame *frame)
+{
+	struct tq_port_counters *c = &ring->port->counters;
+
+	c->tx_frames++;
+	c->tx_bytes += frame->len_bytes;
+	v->pulled_bytes += frame->len_bytes;
+	v->descs += frame->n_descs;
+	v->done++;
+}
+
+static void count_drop(struct tq_ring *ring, enum tq_drop_reason reason)
+{
+	ring->port->counters.tx_dropped_frames++;
+	ring->port->counters.drops[reason]++;
+}
+
+static void charge(struct tq_worker *w, struct visit *v, const struct tq_frame *frame)
+{
+	v->charged_bytes += tq_charge_bytes(w->snap->accounting, frame->len_bytes);
+	v->frames++;
+}
+
+/* Returns false when the head has to wait. */
+static bool pull_unicast(struct tq_worker *w, struct tq_ring *ring, struct visit *v, uint32_t dst,
+			 const struct tq_frame *frame)
+{
+	struct tq_ring *rx = tq_rx_ring(w, dst, ring->index / 2);
+	enum tq_drop_reason reason = TQ_DROP_RECEIVER_DOWN;
+
+	if (TQ_LIKELY(rx)) {
+		enum tq_rx_result result = tq_vq_rx_deliver(&rx->vq, frame);
+
+		if (TQ_LIKELY(result == TQ_RX_OK)) {
+			tq_touch(w, rx);
+			tq_count_delivered(rx, frame->len_bytes);
+			tq_note_delivery(w, ring, dst);
+			ring->port->counters.tx_delivered_frames++;
+			charge(w, v, frame);
+			count_taken(ring, v, frame);
+			return true;
+		}
+		if (tq_vq_unpublished(&rx->vq)) /* bad chains were returned */
+			tq_touch(w, rx);
+		if (result == TQ_RX_EMPTY) {
+			if (tq_block_on_ring(w, ring, rx))
+				return false;
+			reason = TQ_DROP_RECEIVER_FULL;
+		} else if (result == TQ_RX_TOO_LONG) {
+			reason = TQ_DROP_TOO_LONG;
+		} else {
+			tq_ring_broken(w, rx);
+		}
+	}
+	count_drop(ring, reason);
+	count_taken(ring, v, frame);
+	return true;
+}
+
+static bool pull_flood(struct tq_worker *w, struct tq_ring *ring, struct visit *v,
+		       const struct tq_frame *frame)
+{
+	struct tq_device *device = w->device[ring->head_link];
+
+	if (!tq_flood_begun(ring)) {
+		if (device && device->stash_n > 0) {
+			tq_block_on_device(w, ring, device);
+			return false;
+		}
+		charge(w, v, frame); /* once, however many visits its copies take */
+	}
+	if (tq_flood_copies(w, ring, frame, TQ_FLOOD_COPIES_VISIT))
+		count_taken(ring, v, frame);
+	v->enough = true; /* its copies are work enough */
+	return true;
+}
+
+/* Is the next frame of the window part of this visit? Malformed and refused frames end it: settle
+ * drops them. */
+static bool fits_visit(struct tq_worker *w, struct tq_ring *ring, struct visit *v,
+		       const struct tq_frame *frame)
+{
+	struct tq_dest dest;
+
+	if (v->frames >= v->pick->budget_frames || v->charged_bytes > v->pick->budget_bytes ||
+	    v->enough)
+		return false;
+	if (v->first) {
+		v->first = false;
+		return true;
+	}
+	if (tq_classify(w, ring->port, frame, &dest) != TQ_DROP_NONE || dest.bind ||
+	    dest.link != v->pick->head.link || dest.rx != v->pick->head.rx)
+		return false;
+	ring->head_dst = dest.dst;
+	return true;
+}
+
+static enum visit_end pull_window(struct tq_worker *w, struct tq_ring *ring, struct visit *v)
+{
+	uint32_t n = tq_vq_tx_count(&ring->vq);
+
+	v->done = 0;
+	while (v->done < n && v->descs < TQ_VISIT_DESCS_MAX &&
+	       v->pulled_bytes < TQ_VISIT_BYTES_MAX) {
+		const struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, v->done);
+		bool pulled;
+
+		if (!fits_visit(w, ring, v, frame))
+			break;
+		if (TQ_LIKELY(ring->head_dst != TQ_DST_FLOOD))
+			pulled = pull_unicast(w, ring, v, ring->head_dst, frame);
+		else
+			pulled = pull_flood(w, ring, v, frame);
+		if (!pulled)
+			return VISIT_BLOCKED;
+	}
+	return VISIT_MORE;
+}
+
+static void complete(struct tq_worker *w, struct tq_ring *ring, const struct visit *v)
+{
+	if (v->done == 0)
+		return;
+	tq_vq_tx_complete(&ring->vq, v->done);
+	tq_touch(w, ring);
+}
+
+/* One visit: pull what the scheduler allows, then say where the ring belongs now. */
+static void visit(struct tq_worker *w, const struct tq_pick *pick)
+{
+	struct tq_port *port = w->port[pick->queue / TQ_QUEUE_PAIRS_MAX];
+	struct tq_ring *ring = port->tx[pick->queue % TQ_QUEUE_PAIRS_MAX];
+	struct visit v = { .pick = pick, .first = true };
+	uint64_t c0 = tq_cycles(w);
+	enum visit_end end;
+	bool ready = false;
+
+	tq_assert(ring->state == TQ_RING_SCHEDULED && ring->vq.fault == TQ_VQ_OK);
+	end = pull_window(w, ring, &v);
+	complete(w, ring, &v);
+	if (end == VISIT_MORE) {
+		ready = tq_settle(w, ring);
+		ring->waited = ready;
+	}
+	if (ready) {
+		struct tq_head head = tq_head_of(ring);
+
+		tq_sched_done(w->sched, pick, v.charged_bytes, v.frames, &head, w->now_ns);
+		ring->state = TQ_RING_SCHEDULED;
+	} else {
+		tq_sched_done(w->sched, pick, v.charged_bytes, v.frames, NULL, w->now_ns);
+	}
+	port->counters.tx_charged_bytes += v.charged_bytes;
+	port->counters.tx_descs += v.descs;
+	port->counters.visits++;
+	w->counters.visits++;
+	w->counters.frames += v.frames;
+	w->did += v.frames + v.done + 1;
+	tq_count_cycles(w, port, tq_cycles(w) - c0);
+}
+
+void tq_run_visits(struct tq_worker *w)
+{
+	struct tq_pick pick;
+
+	for (uint32_t i = 0; i < TQ_STEP_VISITS_MAX; i++) {
+		enum tq_pick_result result = tq_sched_pick(w->sched, w->now_ns, &pick);
+
+		if (result == TQ_PICK_NONE)
+			return;
+		if (result == TQ_PICK_SERVE)
+			visit(w, &pick);
+	}
+	w->more = true;
+}

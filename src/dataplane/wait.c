@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* Waiting for a receiver (qos.md section 6) and the few timers of sending rings. */
+#include "dataplane/internal.h"
+
+static uint32_t receiver_bufs(struct tq_ring *rx)
+{
+	uint32_t pending = tq_vq_pending(&rx->vq);
+
+	return rx->vq.rx_n + pending;
+}
+
+static bool sent_to_another(const struct tq_worker *w, const struct tq_ring *ring, uint32_t dst)
+{
+	bool last_is_other = ring->dst_last != dst;
+	uint32_t other = last_is_other ? ring->dst_last : ring->dst_other;
+	uint64_t other_ns = last_is_other ? ring->dst_last_ns : ring->dst_other_ns;
+
+	return other != TQ_DST_NONE && w->now_ns - other_ns <= TQ_HOLD_OTHER_NS;
+}
+
+static void refill_hold(struct tq_worker *w, struct tq_ring *ring)
+{
+	uint64_t hold_ns = w->snap->port[ring->port->id].hold_ns;
+	uint64_t earned_ns = (w->now_ns - ring->hold_at_ns) / TQ_HOLD_REFILL_DIV;
+
+	ring->hold_budget_ns = TQ_MIN(hold_ns, tq_add_sat_u64(ring->hold_budget_ns, earned_ns));
+	ring->hold_at_ns = w->now_ns;
+}
+
+static void rx_watch(struct tq_worker *w, struct tq_ring *rx)
+{
+	if (rx->on_poll_list || rx->rx_armed)
+		return;
+	rx->on_poll_list = true;
+	rx->empty_since_ns = w->now_ns;
+	TAILQ_INSERT_TAIL(&w->watched, rx, poll_link);
+	w->n_watched++;
+}
+
+void tq_rx_unwatch(struct tq_worker *w, struct tq_ring *rx)
+{
+	if (rx->on_poll_list) {
+		TAILQ_REMOVE(&w->watched, rx, poll_link);
+		rx->on_poll_list = false;
+		w->n_watched--;
+	}
+	if (rx->rx_armed) {
+		tq_vq_kick_disable(&rx->vq);
+		rx->rx_armed = false;
+	}
+}
+
+bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx)
+{
+	uint32_t dst = rx->port->id;
+	uint64_t allowed_ns = TQ_HOLD_SINGLE_NS;
+
+	ring->hold_charged = sent_to_another(w, ring, dst);
+	if (ring->hold_charged) {
+		refill_hold(w, ring);
+		allowed_ns = ring->hold_budget_ns;
+	}
+	if (allowed_ns == 0 || (ring->hold_spent_dst == dst && tq_hold_is_spent(ring, rx))) {
+		ring->hold_spent_dst = dst;
+		ring->hold_spent_bufs = receiver_bufs(rx);
+		return false;
+	}
+	ring->state = TQ_RING_BLOCKED;
+	ring->wait_since_ns = w->now_ns;
+	ring->hold_deadline_ns = w->now_ns + allowed_ns;
+	ring->blocked_on = rx;
+	ring->waited = true;
+	ring->port->counters.wait_receiver_frames++;
+	TAILQ_INSERT_TAIL(&rx->waiters, ring, wait_link);
+	tq_timer_add(w, ring);
+	rx_watch(w, rx);
+	return true;
+}
+
+void tq_block_on_device(struct tq_worker *w, struct tq_ring *ring, struct tq_device *device)
+{
+	ring->state = TQ_RING_BLOCKED;
+	ring->wait_since_ns = w->now_ns;
+	ring->blocked_device = device;
+	ring->waited = true;
+	TAILQ_INSERT_TAIL(&device->waiters, ring, wait_link);
+}
+
+void tq_wait_end(struct tq_worker *w, struct tq_ring *ring)
+{
+	struct tq_port_counters *c = &ring->port->counters;
+	uint64_t waited_ns = w->now_ns - ring->wait_since_ns;
+
+	ring->hold_deadline_ns = 0;
+	if (ring->state == TQ_RING_BINDING) {
+		c->wait_binding_ns += waited_ns;
+	} else if (ring->blocked_on) {
+		c->wait_receiver_ns += waited_ns;
+		TAILQ_REMOVE(&ring->blocked_on->waiters, ring, wait_link);
+		ring->blocked_on = NULL;
+		if (ring->hold_charged)
+			ring->hold_budget_ns -= TQ_MIN(ring->hold_budget_ns, waited_ns);
+	} else if (ring->blocked_device) {
+		c->wait_device_ns += waited_ns;
+		TAILQ_REMOVE(&ring->blocked_device->waiters, ring, wait_link);
+		ring->blocked_device = NULL;
+	}
+}
+
+void tq_wake_waiters(struct tq_worker *w, struct tq_ring_list *waiters)
+{
+	struct tq_ring_list woken = TAILQ_HEAD_INITIALIZER(woken);
+	struct tq_ring *ring;
+
+	/* Detached first: who finds the receiver empty again queues up anew, and this ends. */
+	while ((ring = TAILQ_FIRST(waiters))) {
+		tq_wait_end(w, ring);
+		TAILQ_INSERT_TAIL(&woken, ring, wait_link);
+	}
+	while ((ring = TAILQ_FIRST(&woken))) {
+		TAILQ_REMOVE(&woken, ring, wait_link);
+		tq_settle_and_schedule(w, ring);
+	}
+}
+
+bool tq_hold_is_spent(struct tq_ring *ring, struct tq_ring *rx)
+{
+	if (receiver_bufs(rx) <= ring->hold_spent_bufs)
+		return true;
+	ring->hold_spent_dst = TQ_DST_NONE;
+	return false;
+}
+
+void tq_watch_rings(struct tq_worker *w)
+{
+	struct tq_ring *rx, *next;
+
+	for (rx = TAILQ_FIRST(&w->watched); rx; rx = next) {
+		next = TAILQ_NEXT(rx, poll_link);
+		if (tq_vq_pending(&rx->vq) > 0 || TAILQ_EMPTY(&rx->waiters)) {
+			tq_rx_unwatch(w, rx);
+			tq_wake_waiters(w, &rx->waiters);
+			w->did++;
+		} else if (rx->vq.fault != TQ_VQ_OK) {
+			tq_ring_broken(w, rx);
+		} else if (w->now_ns - rx->empty_since_ns >= TQ_EMPTY_TO_IDLE_NS) {
+			/* Armed, or something came just now and the next step sees it. */
+			if (tq_vq_kick_enable(&rx->vq)) {
+				tq_vq_kick_disable(&rx->vq);
+				continue;
+			}
+			tq_rx_unwatch(w, rx);
+			rx->rx_armed = true;
+		}
+	}
+}
+
+void tq_timer_add(struct tq_worker *w, struct tq_ring *ring)
+{
+	if (ring->on_timer_list)
+		return;
+	ring->on_timer_list = true;
+	TAILQ_INSERT_TAIL(&w->timers, ring, timer_link);
+	w->n_timers++;
+}
+
+void tq_timer_del(struct tq_worker *w, struct tq_ring *ring)
+{
+	if (!ring->on_timer_list)
+		return;
+	ring->on_timer_list = false;
+	TAILQ_REMOVE(&w->timers, ring, timer_link);
+	w->n_timers--;
+}
+
+/* The receiver had its time: this frame is dropped, and those behind it at once until it has
+ * buffers. */
+static void hold_expired(struct tq_worker *w, struct tq_ring *ring)
+{
+	struct tq_ring *rx = ring->blocked_on;
+
+	tq_wait_end(w, ring);
+	ring->hold_spent_dst = rx->port->id;
+	ring->hold_spent_bufs = receiver_bufs(rx);
+	tq_drop_frames(w, ring, 1, TQ_DROP_RECEIVER_FULL);
+	tq_settle_and_schedule(w, ring);
+}
+
+void tq_run_timers(struct tq_worker *w)
+{
+	struct tq_ring *ring, *next;
+
+	if (w->n_timers == 0 || w->now_ns < w->timer_look_ns)
+		return;
+	w->timer_look_ns = w->now_ns + TQ_TIMER_LOOK_NS;
+	for (ring = TAILQ_FIRST(&w->timers); ring; ring = next) {
+		next = TAILQ_NEXT(ring, timer_link);
+		if (ring->unsignalled_ns && w->now_ns - ring->unsignalled_ns >= TQ_SIGNAL_LATE_NS)
+			tq_signal_now(w, ring);
+		if (ring->state == TQ_RING_BINDING && !ring->bind_sent)
+			tq_ask_binding(w, ring);
+		if (ring->hold_deadline_ns && w->now_ns >= ring->hold_deadline_ns)
+			hold_expired(w, ring);
+		if (!ring->unsignalled_ns && !ring->hold_deadline_ns &&
+		    (ring->state != TQ_RING_BINDING || ring->bind_sent))
+			tq_timer_del(w, ring);
+	}
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_rcu_qsbr.h>
+
+#include "dataplane/internal.h"
+
+int tq_worker_new(const struct tq_worker_conf *conf, struct tq_worker **ret_w)
+{
+	struct tq_sched_limits limits = { .nodes = TQ_NODES_MAX,
+					  .queues = TQ_QUEUES_MAX,
+					  .links = TQ_LINKS_MAX };
+	struct tq_worker *w;
+	int err;
+
+	if (conf->id >= TQ_WORKERS_MAX || !conf->snapshot || !conf->io.signal_burst ||
+	    !conf->io.kicked_burst || !conf->io.kick_add || !conf->io.kick_del)
+		return -EINVAL;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	err = tq_sched_new(&limits, &w->sched);
+	if (err) {
+		free(w);
+		return err;
+	}
+	w->conf = *conf;
+	TAILQ_INIT(&w->polled);
+	TAILQ_INIT(&w->watched);
+	TAILQ_INIT(&w->timers);
+	TAILQ_INIT(&w->all);
+	memset(w->node_index, 0xff, sizeof(w->node_index));
+	tq_spsc_init(&w->cmds, w->cmd_entries, TQ_CMD_RING, sizeof(struct tq_cmd));
+	tq_spsc_init(&w->events, w->event_entries, TQ_EVENT_RING, sizeof(struct tq_event));
+	*ret_w = w;
+	return 0;
+}
+
+struct tq_worker *tq_worker_free(struct tq_worker *w)
+{
+	if (!w)
+		return NULL;
+	for (uint32_t i = 0; i < TQ_PORTS_MAX; i++)
+		tq_verify(!w->port[i]);
+	tq_verify(TAILQ_EMPTY(&w->all));
+	tq_sched_free(w->sched);
+	free(w);
+	return NULL;
+}
+
+bool tq_worker_cmd(struct tq_worker *w, const struct tq_cmd *cmd)
+{
+	return tq_spsc_push(&w->cmds, cmd);
+}
+
+bool tq_worker_event(struct tq_worker *w, struct tq_event *ret_event)
+{
+	return tq_spsc_pop(&w->events, ret_event);
+}
+
+bool tq_event_push(struct tq_worker *w, const struct tq_event *event)
+{
+	return tq_spsc_push(&w->events, event);
+}
+
+const struct tq_worker_counters *tq_worker_counters(const struct tq_worker *w)
+{
+	return &w->counters;
+}
+
+struct tq_sched *tq_worker_sched(struct tq_worker *w)
+{
+	return w->sched;
+}
+
+bool tq_worker_may_sleep(const struct tq_worker *w)
+{
+	return w->n_polled == 0 && w->n_watched == 0 && !w->more;
+}
+
+void tq_worker_slept(struct tq_worker *w, uint64_t from_ns, uint64_t to_ns)
+{
+	w->counters.sleeps++;
+	w->counters.slept_ns += to_ns - from_ns;
+	w->last_step_ns = to_ns;
+	w->kick_look_ns = 0; /* it probably woke for a kick */
+}
+
+static uint64_t next_ns(struct tq_worker *w)
+{
+	uint64_t next;
+
+	if (!tq_worker_may_sleep(w))
+		return w->now_ns;
+	next = tq_sched_next_ns(w->sched, w->now_ns);
+	if (w->n_timers > 0)
+		next = TQ_MIN(next, w->timer_look_ns);
+	if (w->n_no_kick > 0)
+		next = TQ_MIN(next, w->no_kick_look_ns);
+	return TQ_MIN(next, tq_devices_next_ns(w));
+}
+
+static void look_for_snapshot(struct tq_worker *w)
+{
+	const struct tq_snapshot *snap = __atomic_load_n(w->conf.snapshot, __ATOMIC_ACQUIRE);
+
+	if (TQ_UNLIKELY(snap != w->snap) && snap)
+		tq_adopt_snapshot(w, snap);
+}
+
+uint64_t tq_worker_step(struct tq_worker *w, uint64_t now_ns)
+{
+	struct tq_worker_counters *c = &w->counters;
+	uint64_t c0 = tq_cycles(w);
+
+	tq_assert(now_ns >= w->now_ns);
+	if (w->last_step_ns && now_ns - w->last_step_ns > c->stall_ns_max)
+		c->stall_ns_max = now_ns - w->last_step_ns;
+	w->now_ns = w->last_step_ns = now_ns;
+	w->did = 0;
+	w->more = false;
+
+	/* Commands before the snapshot: a port is added before the snapshot that names it. */
+	tq_run_commands(w);
+	look_for_snapshot(w);
+	tq_take_kicks(w);
+	tq_poll_rings(w);
+	if (w->n_watched > 0)
+		tq_watch_rings(w);
+	tq_run_devices(w);
+	if (TQ_LIKELY(w->snap))
+		tq_run_visits(w);
+	tq_run_timers(w);
+	tq_publish_touched(w);
+	if (w->conf.qsbr)
+		rte_rcu_qsbr_quiescent(w->conf.qsbr, w->conf.id);
+
+	c->steps++;
+	if (w->did)
+		c->busy_cycles += tq_cycles(w) - c0;
+	else
+		c->idle_cycles += tq_cycles(w) - c0;
+	return next_ns(w);
+}
