@@ -42,7 +42,8 @@ struct tq_memtab *tq_memtab_copy(const struct tq_memtab *t);
 struct tq_memtab *tq_memtab_free(struct tq_memtab *t, struct tq_mapper *mapper);
 
 /* Add a region backed by fd. Takes fd on success.
- * Returns 0; -ENOSPC more than TQ_MEM_REGIONS_MAX; -EINVAL size 0, wrap, wrong file; -EFBIG the
+ * Returns 0; -ENOSPC more than TQ_MEM_REGIONS_MAX; -EINVAL size 0, wrap, wrong file,
+ * address and file offset differ modulo 16; -EFBIG the
  * file is shorter; -EEXIST overlap. */
 int tq_memtab_add(struct tq_memtab *t, const struct tq_vu_region *region, int fd);
 /* Remove by gpa, user address and size (the protocol ignores the offset). Returns 0 or -ENOENT. */
