@@ -54,6 +54,7 @@ enum tq_drop_reason tq_classify(const struct tq_worker *w, const struct tq_port 
 	ret->dst = TQ_DST_FLOOD;
 	if (net->uplink != TQ_ID_NONE)
 		ret->link =
-			net->uplink; /* a frame belongs to the uplink it leaves by (qos.md section 1) */
+			/* a frame belongs to the uplink it leaves by (qos.md section 1) */
+			net->uplink;
 	return TQ_DROP_NONE;
 }

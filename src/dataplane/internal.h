@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* internal.h - struct tq_worker and what the stages of a step call of each other.  Only for
- * src/dataplane.  The way of a sending ring through the states of port/ring.h:  start -> POLLED ->
- * (frames) settle -> SCHEDULED -> visit -> settle -> ... |  ^                 \-> BLOCKED  (no
- * buffers; wait.c)  -> SCHEDULED 50 us idle  kick               \-> BINDING (source unknown;
- * snapshot) -> settle v  | IDLE  settle() looks at the head of a ring and says where the ring
- * belongs; nobody else decides that. /
+/* internal.h - struct tq_worker and what the stages of a step call of each other.
+ *
+ * Only for src/dataplane.  The way of a sending ring through the states of port/ring.h:
+ *
+ *      start -> POLLED -> (frames) settle -> SCHEDULED -> visit -> settle -> ...
+ *                 |  ^                 \-> BLOCKED  (no buffers; wait.c)  -> SCHEDULED
+ *        50 us idle  kick               \-> BINDING (source unknown; snapshot) -> settle
+ *                 v  |
+ *                IDLE
+ *
+ * settle() looks at the head of a ring and says where the ring belongs; nobody else decides that.
+ */
 #ifndef TQ_DATAPLANE_INTERNAL_H
 #define TQ_DATAPLANE_INTERNAL_H
 

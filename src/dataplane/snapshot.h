@@ -4,13 +4,11 @@
 /* snapshot.h - policy, forwarding and placement, compiled for workers; immutable once published.
  *
  * Why:     bridge 1 of DESIGN section 4: one atomic pointer; a worker sees all of a change or
- *          nothing.
- *          Not ring or credit state: those are the worker's objects, under the same ids.
+ *          nothing. Not ring or credit state: those are the worker's objects, under the same ids.
  * Thread:  built by control, read by workers, freed by control after every worker passed a
  *          quiescent point.
  * Ids:     stable while the thing is configured, given by control: tenant 0 .. TQ_TENANTS_MAX-1,
- *          port
- *          0 .. TQ_PORTS_MAX-1, link 0 .. TQ_LINKS_MAX-1 (0 = fabric), network 0 ..
+ *          port 0 .. TQ_PORTS_MAX-1, link 0 .. TQ_LINKS_MAX-1 (0 = fabric), network 0 ..
  *          TQ_NETWORKS_MAX-1.
  */
 #ifndef TQ_DATAPLANE_SNAPSHOT_H
@@ -39,10 +37,11 @@
 struct tq_snap_node {
 	uint32_t node;   /* TQ_NODE_* id */
 	uint32_t parent; /* TQ_NODE_NONE for tenants */
-	uint32_t
-		worker; /* whose scheduler has it; TQ_ID_NONE: nobody's for now (it is being moved) */
-	uint8_t kind;   /* enum tq_node_kind */
-	bool has_credit; /* moved from another worker: start with `credit` instead of full buckets */
+	/* whose scheduler has it; TQ_ID_NONE: nobody's for now (it is being moved) */
+	uint32_t worker;
+	uint8_t kind; /* enum tq_node_kind */
+	/* moved from another worker: start with `credit` instead of full buckets */
+	bool has_credit;
 	struct tq_node_params params;
 	struct tq_node_credit credit;
 };
@@ -50,10 +49,10 @@ struct tq_snap_node {
 struct tq_snap_port {
 	uint32_t tenant, network; /* TQ_ID_NONE: no such port */
 	uint32_t worker;
-	uint32_t
-		rx_node; /* TQ_NODE_PORT_RX(p) if the port or its tenant has an rx limit, else TQ_NODE_NONE */
-	uint64_t
-		mac; /* bound address (tq_mac_load order); 0: none bound yet, first source seen is asked for */
+	/* TQ_NODE_PORT_RX(p) if the port or its tenant has an rx limit, else TQ_NODE_NONE */
+	uint32_t rx_node;
+	/* bound address (tq_mac_load order); 0: none bound yet, first source seen is asked for */
+	uint64_t mac;
 	uint64_t mac_refused; /* address that was asked for and is bound elsewhere; 0: none */
 	uint64_t hold_ns;
 };
@@ -63,14 +62,14 @@ struct tq_snap_network {
 	uint32_t uplink;                 /* link id of a device, or TQ_ID_NONE */
 	uint32_t frame_bytes_max;        /* mtu + 14; a tag of the uplink is not counted */
 	uint16_t vlan;                   /* on the uplink; 0: untagged */
-	uint32_t member_first, member_n; /* into members[]: ports of the network */
+	uint32_t member_first, member_n; /* into member[], ascending port ids */
 };
 
 struct tq_snap_link {
 	bool exists;
 	bool is_device;
-	uint32_t
-		worker; /* that polls the device and owns the bucket; for links without capacity: any */
+	/* that polls the device and owns the bucket; for links without capacity: any */
+	uint32_t worker;
 	struct tq_link_params params;
 };
 
@@ -82,7 +81,7 @@ struct tq_snapshot {
 	uint32_t n_nodes;
 	struct tq_snap_port *port;       /* [n_ports] by id */
 	struct tq_snap_network *network; /* [n_networks] by id */
-	uint32_t *member;                /* port ids, grouped by network */
+	uint32_t *member;                /* port ids, by network, ascending inside one */
 	struct tq_snap_node *node;       /* [n_nodes], parents before children */
 	struct tq_snap_link link[TQ_LINKS_MAX];
 	struct tq_fdb fdb; /* (network, mac) -> port */

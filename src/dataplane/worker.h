@@ -4,11 +4,9 @@
 /* worker.h - one worker: everything per frame, as a function step(now_ns).
  *
  * Why:     the same step runs on an lcore with the real clock and in the simulator with a virtual
- *          one; waiting
- *          happens outside it (loop.h).
+ *          one; waiting happens outside it (loop.h).
  * Thread:  tq_worker_step() by its own thread; commands come from control by the SPSC mailbox and
- *          go back as
- *          events; counters are read relaxed. Nothing else crosses.
+ *          go back as events; counters are read relaxed. Nothing else crosses.
  * Memory:  allocated once by tq_worker_new(); a step allocates nothing.
  */
 #ifndef TQ_DATAPLANE_WORKER_H
@@ -28,13 +26,18 @@ struct tq_worker;
  * with its cookie. */
 enum tq_cmd_op {
 	TQ_CMD_PORT_ADD, /* port -> TQ_EVENT_DONE. Before the snapshot that names it. */
-	TQ_CMD_PORT_DEL, /* port (all rings stopped) -> TQ_EVENT_DONE; nothing of the worker points to it afterwards */
-	TQ_CMD_RING_START, /* port, ring, conf, kick_fd, call -> TQ_EVENT_DONE with result 0 or -errno */
-	TQ_CMD_RING_STOP, /* port, ring -> TQ_EVENT_DONE with avail_index; no-op answer when it does not run */
+	/* port (all rings stopped) -> TQ_EVENT_DONE; nothing of the worker points to it afterwards
+	 * */
+	TQ_CMD_PORT_DEL,
+	/* port, ring, conf, kick_fd, call -> TQ_EVENT_DONE with result 0 or -errno */
+	TQ_CMD_RING_START,
+	/* port, ring -> TQ_EVENT_DONE with avail_index; no-op answer when it does not run */
+	TQ_CMD_RING_STOP,
 	TQ_CMD_RING_CALL, /* port, ring, call_fd, call_kind: replaced in place, signalled once */
 	TQ_CMD_RING_KICK, /* port, ring, kick_fd: replaced in place */
-	TQ_CMD_REMAP, /* port, mem: all its running rings move to the new table -> TQ_EVENT_DONE. A ring outside the
-			    * new table becomes BROKEN and is reported by TQ_EVENT_RING_FAULT */
+	/* port, mem: all its running rings move to the new table -> TQ_EVENT_DONE. A ring outside
+	 * the new table becomes BROKEN and is reported by TQ_EVENT_RING_FAULT */
+	TQ_CMD_REMAP,
 	TQ_CMD_DEVICE_ADD, /* device -> TQ_EVENT_DONE */
 	TQ_CMD_DEVICE_DEL, /* device -> TQ_EVENT_DONE; its stash is flushed as uplink_down */
 };
@@ -58,7 +61,8 @@ enum tq_event_op {
 	TQ_EVENT_DONE,       /* cookie, result, avail_index (RING_STOP) */
 	TQ_EVENT_FD_UNUSED,  /* fd: control closes it */
 	TQ_EVENT_RING_FAULT, /* port_id, ring, result = enum tq_vq_fault */
-	TQ_EVENT_BIND, /* port_id, mac: first source seen; control publishes it as mac or mac_refused */
+	/* port_id, mac: first source seen; control publishes it as mac or mac_refused */
+	TQ_EVENT_BIND,
 };
 
 struct tq_event {

@@ -4,10 +4,8 @@
 /* device.h - a link that is a DPDK device: frames go guest buffer -> mbuf -> device and back.
  *
  * Why:     the second kind of port; any ethdev given by devargs (net_tap, net_af_packet, net_pcap,
- *          net_null, ...).
- *          "Is there room" cannot be asked of most drivers: what a device did not take waits in a
- *          stash, is tried
- *          first, and stops further pulls (dataplane.md section 6).
+ *          net_null, ...). "Is there room" cannot be asked of most drivers: what a device did not
+ *          take waits in a stash, is tried first, and stops further pulls (dataplane.md section 6).
  * Thread:  open/close by control; the rest by the one worker that has the device.
  * Units:   L2 bytes without FCS.
  */
@@ -43,7 +41,8 @@ struct tq_device_counters {
 	uint64_t tx_stash_frames, rx_pending_frames; /* gauges: waiting inside */
 	uint64_t cycles;
 	uint64_t drops
-		[TQ_DROP_N]; /* of frames that came from the device, and of stashed ones (uplink_down) */
+		/* of frames that came from the device, and of stashed ones (uplink_down) */
+		[TQ_DROP_N];
 };
 
 struct tq_device {

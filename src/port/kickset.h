@@ -4,16 +4,13 @@
 /* kickset.h - the kick fds of a worker's rings, and its doorbell, in one epoll set.
  *
  * Why:     an idle ring costs nothing until its guest kicks.  A kick fd is never read: it can block
- *          when the peer
- *          drains it first; edge-triggered registration re-arms without reading (dataplane.md
- *          section 5).
+ *          when the peer drains it first; edge-triggered registration re-arms without reading
+ *          (dataplane.md section 5).
  * Thread:  the worker; tq_kickset_ring_bell() from any thread.
  * Memory:  slots for every ring a worker may have, allocated once.
  * Error:   a peer that keeps a duplicate of a closed fd cannot make us touch freed memory: events
- *          carry slot and
- *          generation, never a pointer.  More than TQ_KICKS_PER_MS_MAX empty wake-ups in 1 ms
- *          disarm a slot until the
- *          next millisecond.
+ *          carry slot and generation, never a pointer.  More than TQ_KICKS_PER_MS_MAX empty wake-
+ *          ups in 1 ms disarm a slot until the next millisecond.
  */
 #ifndef TQ_PORT_KICKSET_H
 #define TQ_PORT_KICKSET_H

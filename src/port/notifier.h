@@ -4,16 +4,13 @@
 /* notifier.h - interrupts into guests that can never block a worker.
  *
  * Why:     the VMM owns the call eventfd: it can clear O_NONBLOCK and fill the counter, so a plain
- *          write may block
- *          for ever. A zero-byte read of a memfd of ours with IOCB_FLAG_RESFD signals even a full,
- *          blocking eventfd
- *          without blocking (dataplane.md section 5). Calls of a step are submitted together: about
- *          300 ns each in a
- *          batch against 655 ns alone. A socket (UML) is written with MSG_DONTWAIT.
+ *          write may block for ever. A zero-byte read of a memfd of ours with IOCB_FLAG_RESFD
+ *          signals even a full, blocking eventfd without blocking (dataplane.md section 5). Calls
+ *          of a step are submitted together: about 300 ns each in a batch against 655 ns alone. A
+ *          socket (UML) is written with MSG_DONTWAIT.
  * Thread:  the worker.
  * Error:   where io_setup is not permitted, tq_notifier_new() falls back to a helper thread that
- *          may block instead
- *          of the worker; tq_notifier_mode() says which, for doctor.
+ *          may block instead of the worker; tq_notifier_mode() says which, for doctor.
  */
 #ifndef TQ_PORT_NOTIFIER_H
 #define TQ_PORT_NOTIFIER_H

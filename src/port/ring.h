@@ -5,8 +5,7 @@
  *
  * Why:     runtime objects with stable ids that outlive snapshots: policy changes, these do not.
  * Thread:  allocated and freed by control; between TQ_CMD_PORT_ADD and the event TQ_EVENT_PORT_GONE
- *          everything
- *          but `id`, `n_pairs` and the counters (relaxed reads) belongs to one worker.
+ *          everything but `id`, `n_pairs` and the counters (relaxed reads) belongs to one worker.
  * Memory:  about 10 KiB a ring; rings of queue pairs that never start are not allocated.
  */
 #ifndef TQ_PORT_RING_H
@@ -55,15 +54,16 @@ struct tq_ring {
 	int call_fd;        /* -1: none */
 	int kick_fd;        /* -1: none, polled every 50 us */
 	uint32_t kick_slot; /* of the kickset; UINT32_MAX: none, polled every 50 us */
-	const uint32_t *
-		poisoned; /* set by a SIGBUS in the guest's memory: the ring is broken then; may be NULL */
+	/* set by a SIGBUS in the guest's memory: the ring is broken then; may be NULL */
+	const uint32_t *poisoned;
 
 	/* written per burst */
 	uint8_t state;  /* enum tq_ring_state */
 	bool touched;   /* on the worker's list of rings to publish */
 	bool rx_armed;  /* rx: kicks are on because somebody waits */
 	bool bind_sent; /* tx: TQ_EVENT_BIND was sent for the present head */
-	bool waited; /* tx: held back since the last interrupt: completions are signalled within 10 ms */
+	/* tx: held back since the last interrupt: completions are signalled within 10 ms */
+	bool waited;
 	bool on_poll_list, on_timer_list;
 	uint64_t empty_since_ns; /* tx, POLLED; rx, watched: since when nothing came */
 	uint64_t unsignalled_ns; /* tx: oldest completion not signalled; 0: none */
@@ -72,8 +72,8 @@ struct tq_ring {
 	/* head of a sending ring, classified */
 	uint32_t head_dst; /* port id, or TQ_DST_* of the dataplane */
 	uint32_t head_link, head_rx, head_bytes;
-	uint32_t
-		flood_cursor; /* lowest port id that has no copy yet; ports are served in order of their ids */
+	/* lowest port id that has no copy yet; ports are served in order of their ids */
+	uint32_t flood_cursor;
 	uint32_t flood_copies; /* made so far, the one to the uplink included; 0: not begun */
 
 	/* hold budget (qos.md section 6), tx */
