@@ -1,10 +1,105 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright the tenant-qos authors
-# A thin front over meson and ninja: `make help`.
-BUILD ?= build
+#
+# A thin front over meson and ninja: `make help` says what there is.
 
-all:
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
-	@ninja -C $(BUILD)
+BUILD  ?= build
+GUEST  ?= uml
+TIME   ?= 60
+T      ?=
+F      ?= $$(git ls-files -co --exclude-standard -- '*.c' '*.h')
+DESTDIR ?=
+PREFIX ?= /usr/local
 
-.PHONY: all
+# Levels 0 to 5; `make check T=unit/fixed` runs only programs whose LEVEL/NAME has that word.
+LEVELS = lint unit model sim fuzz system
+TAP_SUM = tools/tap-sum $(if $(T),-k '$(T)')
+
+all: setup-build
+	@scripts/setup-build $(BUILD)
+
+# On a fresh machine the first make installs what is missing (as root), or says the one command.
+setup-build:
+	@scripts/bootstrap.sh build
+setup-run:
+	@scripts/bootstrap.sh build run
+setup-check:
+	@scripts/bootstrap.sh build run test lint
+setup-clang:
+	@scripts/bootstrap.sh build run test lint clang
+
+# --- programs for people ---
+
+demo: setup-run
+	@scripts/setup-build $(BUILD)
+	@TQ_BUILD_DIR=$(abspath $(BUILD)) GUEST=$(GUEST) scripts/demo --guest $(GUEST)
+
+install: all
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+# --- checks ---
+
+check: setup-check build-check
+	@$(TAP_SUM) --build $(BUILD)/check --lint-build $(BUILD) $(LEVELS)
+
+# The default build is what ships (assertions off); the tests run on one with assertions.
+build-check: setup-check
+	@scripts/setup-build $(BUILD)
+	@scripts/setup-build $(BUILD)/check -Dasserts=true -Dwerror=true
+
+# Also clang, the sanitizers, and system tests that say `# full: yes`.
+check-full: setup-clang build-check
+	@CC=clang-14 scripts/setup-build $(BUILD)/clang -Dasserts=true -Dwerror=true
+	@$(TAP_SUM) --full --build $(BUILD)/check --lint-build $(BUILD) $(LEVELS)
+	@$(TAP_SUM) --build $(BUILD)/clang unit model sim fuzz
+	@$(MAKE) --no-print-directory asan ubsan
+
+lint: setup-check
+	@scripts/setup-build $(BUILD)
+	@$(TAP_SUM) --build $(BUILD) lint
+
+# wrap-comments first: clang-format leaves comments alone (.clang-format says why).
+format: setup-check
+	@ls -d $(F) | xargs -r tools/wrap-comments
+	@ls -d $(F) | xargs -r clang-format-14 -i
+
+asan: setup-check
+	@scripts/setup-build $(BUILD)/asan -Dasserts=true -Db_sanitize=address
+	@$(TAP_SUM) --build $(BUILD)/asan unit model sim fuzz
+
+ubsan: setup-check
+	@scripts/setup-build $(BUILD)/ubsan -Dasserts=true -Db_sanitize=undefined
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		$(TAP_SUM) --build $(BUILD)/ubsan unit model sim fuzz
+
+fuzz: setup-clang
+	@test -n '$(T)' || { echo 'make fuzz T=name [TIME=60]; targets:'; \
+		git ls-files '*_fuzz.c' | sed 's,.*/,  ,; s,_fuzz.c$$,,'; exit 2; }
+	@CC=clang-14 scripts/setup-build $(BUILD)/fuzz -Dfuzz=true -Dasserts=true
+	@scripts/fuzz $(BUILD)/fuzz '$(T)' $(TIME)
+
+bench: setup-check
+	@scripts/setup-build $(BUILD)/bench -Dbench=true
+	@TQ_BUILD_DIR=$(abspath $(BUILD))/bench bench/run
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo 'make                        build $(BUILD)/tqosd and $(BUILD)/tqosctl'
+	@echo 'make demo [GUEST=uml|qemu]  two tenants, four guests: promised / measured / PASS, 2 minutes'
+	@echo 'make check [T=WORD]         every test this machine allows, under 15 minutes on 2 cores'
+	@echo 'make check-full             also clang, sanitizers, kill cycles on real front-ends'
+	@echo 'make lint                   static checks only'
+	@echo 'make format [F=FILES]       format the C code'
+	@echo 'make asan, make ubsan       levels 1 to 4 under a sanitizer'
+	@echo 'make bench                  cycles and rates beside the peers; JSON'
+	@echo 'make fuzz T=NAME [TIME=60]  libFuzzer on one target; without T the list of targets'
+	@echo 'make install                to DESTDIR/PREFIX (PREFIX=$(PREFIX))'
+	@echo 'make clean                  remove $(BUILD)'
+	@echo 'What is missing on the machine is installed first (as root), or the one command is printed:'
+	@echo 'scripts/bootstrap.sh --dry-run says what and why.'
+
+.PHONY: all setup-build setup-run setup-check setup-clang demo install check build-check check-full \
+	lint format asan ubsan fuzz bench clean help
