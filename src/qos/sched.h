@@ -28,10 +28,20 @@ struct tq_sched;
 #define TQ_NODE_NONE UINT32_MAX
 #define TQ_QUEUE_NONE UINT32_MAX
 
+/* A visit that has a rival (a runnable sibling at any level, another queue of the leaf, a waiter for the same
+ * receiver) starts no frame after this many bytes; one without goes on to TQ_VISIT_BYTES_MAX. With Q the
+ * quantum and L_i the largest piece of i, siblings that stay runnable differ in their excess service E by
+ *     |E_i/w_i - E_j/w_j| <= (Q + L_i)/w_i + (Q + L_j)/w_j
+ * as no visit is longer than Q - 1 + L and the one with the smallest E/w is served (SFQ, theorem 1). Below a
+ * link with a capacity Q is one frame of 1514 bytes: then every frame of that size is a decision. A link without
+ * one does not bind, only the worker's time is at stake, and longer visits save some of it. */
+#define TQ_SCHED_QUANTUM_BYTES 1514
+#define TQ_SCHED_QUANTUM_FREE_BYTES 16384
+
 struct tq_sched_limits {
-	uint32_t nodes;	   /* tx and rx nodes together */
-	uint32_t queues;   /* sending virtqueues */
-	uint32_t links;    /* 1 .. TQ_LINKS_MAX */
+	uint32_t nodes;  /* tx and rx nodes together */
+	uint32_t queues; /* sending virtqueues */
+	uint32_t links;  /* 1 .. TQ_LINKS_MAX */
 };
 
 enum tq_node_kind { TQ_NODE_TX, TQ_NODE_RX };
@@ -40,7 +50,7 @@ enum tq_node_kind { TQ_NODE_TX, TQ_NODE_RX };
 struct tq_node_params {
 	uint64_t max_bytes_s;
 	uint64_t min_bytes_s;  /* effective: own min or the sum of the children's */
-	uint64_t pps;	       /* frames/s */
+	uint64_t pps;          /* frames/s */
 	uint64_t burst_bytes;  /* depth of the max bucket; used when max_bytes_s != 0 */
 	uint64_t burst_frames; /* depth of the pps bucket; used when pps != 0 */
 	uint32_t weight;       /* 1 .. 65535 */
@@ -49,35 +59,42 @@ struct tq_node_params {
 
 struct tq_link_params {
 	uint64_t capacity_bytes_s; /* 0: unlimited */
-	uint64_t burst_bytes;	   /* used when capacity_bytes_s != 0 */
+	uint64_t burst_bytes;      /* used when capacity_bytes_s != 0 */
 };
 
-/* What held a frame. One list: tq_wait_name() gives the names `explain` prints. */
+/* What held a frame: symbol and the name `explain` prints. Limits come in pairs, max then pps. */
+#define TQ_WAIT_REASONS(X)                                                                         \
+	X(NONE, "none")             /* it did not wait */                                          \
+	X(LINK_SHARE, "link_share") /* the link was busy with others */                            \
+	X(CLASS_MAX, "class_max")                                                                  \
+	X(CLASS_PPS, "class_pps")                                                                  \
+	X(PORT_MAX, "port_max")                                                                    \
+	X(PORT_PPS, "port_pps")                                                                    \
+	X(TENANT_MAX, "tenant_max")                                                                \
+	X(TENANT_PPS, "tenant_pps")                                                                \
+	X(RX_PORT_MAX, "rx_port_max")                                                              \
+	X(RX_PORT_PPS, "rx_port_pps")                                                              \
+	X(RX_TENANT_MAX, "rx_tenant_max")                                                          \
+	X(RX_TENANT_PPS, "rx_tenant_pps")
+
 enum tq_wait_reason {
-	TQ_WAIT_NONE,	     /* it did not wait */
-	TQ_WAIT_LINK_SHARE,  /* the link was busy with others */
-	TQ_WAIT_CLASS_MAX,
-	TQ_WAIT_CLASS_PPS,
-	TQ_WAIT_PORT_MAX,
-	TQ_WAIT_PORT_PPS,
-	TQ_WAIT_TENANT_MAX,
-	TQ_WAIT_TENANT_PPS,
-	TQ_WAIT_RX_PORT_MAX,
-	TQ_WAIT_RX_PORT_PPS,
-	TQ_WAIT_RX_TENANT_MAX,
-	TQ_WAIT_RX_TENANT_PPS,
-	TQ_WAIT_N
+#define TQ_WAIT_ENUM(sym, name) TQ_WAIT_##sym,
+	TQ_WAIT_REASONS(TQ_WAIT_ENUM)
+#undef TQ_WAIT_ENUM
+		TQ_WAIT_N
 };
 const char *tq_wait_name(enum tq_wait_reason reason); /* "link_share", "port_max", ... */
 
 /* Single writer: the worker. Control reads relaxed. */
 struct tq_node_stats {
-	uint64_t bytes, frames;	   /* charged, guaranteed and excess together */
+	uint64_t bytes, frames;    /* charged, guaranteed and excess together */
 	uint64_t guaranteed_bytes; /* of these, service of the guarantee clock at this node */
-	uint64_t parked_ns;	   /* time without credit while somebody below wanted to send */
+	uint64_t parked_ns;        /* time without credit while somebody below wanted to send */
 	uint64_t parks;
-	uint64_t lost_to_stall_bytes;  /* max credit clipped while backlogged: the worker was away longer than a burst */
-	uint64_t wait_ns[TQ_WAIT_N];   /* leaves only: waiting of frames, by the one constraint that released them last */
+	uint64_t
+		lost_to_stall_bytes; /* max credit clipped while backlogged: the worker was away longer than a burst */
+	uint64_t wait_ns
+		[TQ_WAIT_N]; /* leaves only: waiting of frames, by the one constraint that released them last */
 	uint64_t wait_frames[TQ_WAIT_N];
 };
 
@@ -85,20 +102,21 @@ struct tq_node_stats {
 struct tq_node_credit {
 	int64_t max_balance_nbytes;  /* 1e-9 bytes: exact for every rate; may be negative (debt) */
 	int64_t pps_balance_nframes; /* 1e-9 frames */
-	uint64_t at_ns;		     /* when both were true */
+	uint64_t at_ns;              /* when both were true */
 };
 
 /* The head of a queue, as the dataplane sees it. */
 struct tq_head {
-	uint32_t leaf;	     /* tx node without children: port, or class */
-	uint32_t link;	     /* by which it leaves */
-	uint32_t rx;	     /* rx node of the receiving port; TQ_NODE_NONE: no rx limit (floods, devices, no limit set) */
+	uint32_t leaf; /* tx node without children: port, or class */
+	uint32_t link; /* by which it leaves */
+	uint32_t
+		rx; /* rx node of the receiving port; TQ_NODE_NONE: no rx limit (floods, devices, no limit set) */
 	uint32_t head_bytes; /* charged bytes of the head frame, > 0 */
 };
 
 enum tq_queue_state {
-	TQ_QUEUE_OFF,	  /* unknown to the scheduler: empty, blocked on a receiver, stopped */
-	TQ_QUEUE_READY,	  /* waits in the tree: for its turn, or under a parked node */
+	TQ_QUEUE_OFF,     /* unknown to the scheduler: empty, blocked on a receiver, stopped */
+	TQ_QUEUE_READY,   /* waits in the tree: for its turn, or under a parked node */
 	TQ_QUEUE_WAIT_RX, /* waits for credit of its receiver */
 	TQ_QUEUE_PICKED,  /* between tq_sched_pick() and tq_sched_done() */
 };
@@ -112,12 +130,13 @@ struct tq_pick {
 	struct tq_head head;
 	uint64_t budget_bytes;
 	uint32_t budget_frames; /* >= 1 */
-	uint32_t guaranteed;	/* bit per level (0 = child of the link): this visit serves the guarantee there */
+	uint32_t
+		guaranteed; /* bit per level (0 = child of the link): this visit serves the guarantee there */
 };
 
 enum tq_pick_result {
-	TQ_PICK_NONE,	 /* nobody may send at now_ns; see tq_sched_next_ns() */
-	TQ_PICK_SERVE,	 /* *ret_pick is a visit */
+	TQ_PICK_NONE,  /* nobody may send at now_ns; see tq_sched_next_ns() */
+	TQ_PICK_SERVE, /* *ret_pick is a visit */
 	TQ_PICK_WAIT_RX, /* ret_pick->queue went to TQ_QUEUE_WAIT_RX just now (the dataplane may start its hold timer) */
 };
 
@@ -126,22 +145,27 @@ int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s);
 struct tq_sched *tq_sched_free(struct tq_sched *s); /* accepts NULL, returns NULL */
 
 /* Policy. Called at quiescent places of the worker (between visits). */
-void tq_sched_link_set(struct tq_sched *s, uint32_t link, const struct tq_link_params *p, uint64_t now_ns);
+void tq_sched_link_set(struct tq_sched *s, uint32_t link, const struct tq_link_params *p,
+		       uint64_t now_ns);
 /* parent: TQ_NODE_NONE for tenants. A fresh node starts with full buckets and no arrears. */
 void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind, uint32_t parent,
 		       const struct tq_node_params *p, uint64_t now_ns);
 /* Any value, under load: balances are kept in bytes and frames; a smaller burst clips, a larger adds nothing;
  * a parked node is re-keyed. */
-void tq_sched_node_set(struct tq_sched *s, uint32_t node, const struct tq_node_params *p, uint64_t now_ns);
+void tq_sched_node_set(struct tq_sched *s, uint32_t node, const struct tq_node_params *p,
+		       uint64_t now_ns);
 /* The node must have no children and no queues (asserted). */
 void tq_sched_node_del(struct tq_sched *s, uint32_t node);
 bool tq_sched_node_exists(const struct tq_sched *s, uint32_t node);
-void tq_sched_node_credit_get(const struct tq_sched *s, uint32_t node, struct tq_node_credit *ret_credit);
-void tq_sched_node_credit_set(struct tq_sched *s, uint32_t node, const struct tq_node_credit *credit, uint64_t now_ns);
+void tq_sched_node_credit_get(const struct tq_sched *s, uint32_t node,
+			      struct tq_node_credit *ret_credit);
+void tq_sched_node_credit_set(struct tq_sched *s, uint32_t node,
+			      const struct tq_node_credit *credit, uint64_t now_ns);
 const struct tq_node_stats *tq_sched_node_stats(const struct tq_sched *s, uint32_t node);
 
 /* Queues. The queue must be TQ_QUEUE_OFF. Returns TQ_QUEUE_READY or TQ_QUEUE_WAIT_RX. */
-enum tq_queue_state tq_sched_ready(struct tq_sched *s, uint32_t queue, const struct tq_head *head, uint64_t now_ns);
+enum tq_queue_state tq_sched_ready(struct tq_sched *s, uint32_t queue, const struct tq_head *head,
+				   uint64_t now_ns);
 /* To TQ_QUEUE_OFF from any state but PICKED; no-op when it is off already. Its waiting time is dropped. */
 void tq_sched_remove(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
 enum tq_queue_state tq_sched_queue_state(const struct tq_sched *s, uint32_t queue);
@@ -156,7 +180,8 @@ void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t byte
 
 /* rx credit outside a visit: copies of floods, frames from devices. */
 bool tq_sched_rx_may(struct tq_sched *s, uint32_t rx_node, uint64_t now_ns);
-void tq_sched_rx_charge(struct tq_sched *s, uint32_t rx_node, uint64_t bytes, uint32_t frames, uint64_t now_ns);
+void tq_sched_rx_charge(struct tq_sched *s, uint32_t rx_node, uint64_t bytes, uint32_t frames,
+			uint64_t now_ns);
 /* When a failed tq_sched_rx_may() would succeed. */
 uint64_t tq_sched_rx_at_ns(struct tq_sched *s, uint32_t rx_node, uint64_t now_ns);
 
@@ -164,6 +189,7 @@ uint64_t tq_sched_rx_at_ns(struct tq_sched *s, uint32_t rx_node, uint64_t now_ns
 uint64_t tq_sched_next_ns(struct tq_sched *s, uint64_t now_ns);
 
 /* Add the time its frames wait right now to what stats say: shape [TQ_WAIT_N], ns.  Control must not call it. */
-void tq_sched_waiting_ns(const struct tq_sched *s, uint32_t leaf, uint64_t now_ns, uint64_t *ret_wait_ns);
+void tq_sched_waiting_ns(const struct tq_sched *s, uint32_t leaf, uint64_t now_ns,
+			 uint64_t *ret_wait_ns);
 
 #endif

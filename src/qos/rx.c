@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* Receivers: chains of buckets, and the queues that wait for them. */
+
+#include "qos/tree.h"
+
+uint32_t tq_rx_lacking(struct tq_sched *s, uint32_t rx, uint64_t now_ns)
+{
+	while (rx != TQ_NODE_NONE) {
+		struct tq_node *n = &s->node[rx];
+
+		tq_assert(n->exists && n->kind == TQ_NODE_RX);
+		if (n->limited) {
+			tq_tree_refill(n, now_ns);
+			if (!tq_tree_may(n))
+				return rx;
+		}
+		rx = n->parent;
+	}
+	return TQ_NODE_NONE;
+}
+
+static void arm(struct tq_sched *s, uint32_t node, uint64_t due_ns, uint64_t now_ns)
+{
+	struct tq_node *n = &s->node[node];
+
+	tq_assert(!n->armed);
+	n->armed = true;
+	n->since_ns = now_ns;
+	tq_timer_arm(s, node, due_ns);
+}
+
+void tq_rx_wait(struct tq_sched *s, uint32_t queue, uint32_t node, uint64_t now_ns)
+{
+	struct tq_sched_queue *q = &s->queue[queue];
+	struct tq_node *n = &s->node[node];
+
+	tq_assert(!tq_tree_may(n));
+	q->state = TQ_QUEUE_WAIT_RX;
+	q->rx_node = node;
+	q->rx_next = TQ_QUEUE_NONE;
+	q->rx_prev = n->queue_last;
+	if (n->queue_last == TQ_QUEUE_NONE)
+		n->queue_first = queue;
+	else
+		s->queue[n->queue_last].rx_next = queue;
+	n->queue_last = queue;
+	if (n->armed && s->timer[node].key < tq_tree_due_ns(n)) {
+		/* It was to wake others soon, but the credit is gone. */
+		tq_timer_disarm(s, node);
+		n->armed = false;
+	}
+	if (!n->armed) {
+		n->release_pps = !tq_bucket_may(&n->pps);
+		TQ_STAT_ADD(s->stats[node].parks, 1);
+		arm(s, node, tq_tree_due_ns(n), now_ns);
+	}
+}
+
+void tq_rx_unwait(struct tq_sched *s, uint32_t queue, uint64_t now_ns)
+{
+	struct tq_sched_queue *q = &s->queue[queue];
+	struct tq_node *n = &s->node[q->rx_node];
+
+	tq_assert(q->state == TQ_QUEUE_WAIT_RX && n->queue_first != TQ_QUEUE_NONE);
+	if (q->rx_prev == TQ_QUEUE_NONE)
+		n->queue_first = q->rx_next;
+	else
+		s->queue[q->rx_prev].rx_next = q->rx_next;
+	if (q->rx_next == TQ_QUEUE_NONE)
+		n->queue_last = q->rx_prev;
+	else
+		s->queue[q->rx_next].rx_prev = q->rx_prev;
+	if (n->queue_first == TQ_QUEUE_NONE && n->armed) {
+		n->armed = false;
+		tq_timer_disarm(s, q->rx_node);
+		TQ_STAT_ADD(s->stats[q->rx_node].parked_ns, now_ns - n->since_ns);
+	}
+	q->state = TQ_QUEUE_OFF;
+}
+
+/* Those that wake compete by the order of the tree; who finds the credit spent waits again, at the end. */
+void tq_rx_release(struct tq_sched *s, uint32_t node, uint64_t now_ns)
+{
+	struct tq_node *n = &s->node[node];
+	uint32_t woken;
+
+	tq_assert(!n->armed);
+	for (woken = 0; woken < TQ_SCHED_RX_WAKES_MAX && n->queue_first != TQ_QUEUE_NONE; woken++) {
+		uint32_t queue = n->queue_first;
+
+		tq_rx_unwait(s, queue, now_ns);
+		s->queue[queue].state = TQ_QUEUE_READY;
+		tq_tree_queue_enter(s, queue, now_ns);
+	}
+	/* Those woken may be held elsewhere; then the credit is for the next ones. */
+	if (n->queue_first != TQ_QUEUE_NONE)
+		arm(s, node, now_ns + TQ_SCHED_RX_AGAIN_NS, now_ns);
+}
+
+bool tq_sched_rx_may(struct tq_sched *s, uint32_t rx_node, uint64_t now_ns)
+{
+	return tq_rx_lacking(s, rx_node, now_ns) == TQ_NODE_NONE;
+}
+
+void tq_sched_rx_charge(struct tq_sched *s, uint32_t rx_node, uint64_t bytes, uint32_t frames,
+			uint64_t now_ns)
+{
+	while (rx_node != TQ_NODE_NONE) {
+		struct tq_node *n = &s->node[rx_node];
+
+		tq_assert(n->exists && n->kind == TQ_NODE_RX);
+		if (n->limited) {
+			tq_tree_refill(n, now_ns);
+			tq_bucket_charge(&n->max, bytes);
+			tq_bucket_charge(&n->pps, frames);
+		}
+		TQ_STAT_ADD(s->stats[rx_node].bytes, bytes);
+		TQ_STAT_ADD(s->stats[rx_node].frames, frames);
+		rx_node = n->parent;
+	}
+}
+
+uint64_t tq_sched_rx_at_ns(struct tq_sched *s, uint32_t rx_node, uint64_t now_ns)
+{
+	uint64_t at_ns = now_ns;
+
+	while (rx_node != TQ_NODE_NONE) {
+		struct tq_node *n = &s->node[rx_node];
+
+		tq_assert(n->exists && n->kind == TQ_NODE_RX);
+		tq_tree_refill(n, now_ns);
+		at_ns = TQ_MAX(at_ns, tq_tree_due_ns(n));
+		rx_node = n->parent;
+	}
+	return at_ns;
+}
