@@ -8,8 +8,7 @@
  * Thread:  the control thread; everything runs in callbacks of its event base.
  * Units:   of control; in JSON the unit is last in every key's name.
  * Memory:  at most TQ_RPC_CLIENTS_MAX clients, each with a line of at most TQ_RPC_LINE_BYTES_MAX and a
- *          backlog of at most TQ_RPC_BACKLOG_BYTES_MAX plus one answer; a history of 12 s of counters
- *          (about 5 KiB a port).
+ *          backlog of at most TQ_RPC_BACKLOG_BYTES_MAX plus one answer.
  * Error:   whatever a client sends is answered with an error object, or ends that client's connection.
  *
  * Who may do what: SO_PEERCRED. Root and the daemon's own user may call methods marked CHANGE; everybody who
@@ -24,6 +23,8 @@
 #include "base/err.h"
 
 #define TQ_RPC_CLIENTS_MAX 64
+#define TQ_RPC_READERS_MAX                                                                         \
+	56 /* connections that find more than this must be allowed to change things */
 #define TQ_RPC_LINE_BYTES_MAX (1u << 20)
 #define TQ_RPC_BACKLOG_BYTES_MAX (1u << 20)
 
