@@ -282,19 +282,19 @@ void tq_conf_complete(const struct tq_conf *conf, const char *prefix,
 {
 	const struct tq_tree *node = conf ? conf->root : NULL;
 	const struct tq_key *key = tq_key_root(), *child;
-	const char *rest = prefix, *last = strrchr(prefix, '.');
+	const char *last = strrchr(prefix, '.');
 	char path[TQ_PATH_MAX], word[TQ_NAME_MAX];
 	size_t stem = last ? (size_t)(last + 1 - prefix) : 0; /* "tenants.red." */
 
 	if (strlen(prefix) >= sizeof(path))
 		return;
-	while (rest < prefix + stem && path_word(&rest, word)) {
+	for (size_t at = 0, len; at < stem; at += len + 1) {
+		len = strcspn(prefix + at, ".");
+		snprintf(word, sizeof(word), "%.*s", (int)len, prefix + at);
 		key = tq_key_is_map(key) ? tq_key_child(key, word) : NULL;
 		node = node ? tq_tree_find(node, word) : NULL;
 		if (!key)
 			return;
-		if (rest[0] == '.') /* the mark of an empty last word */
-			break;
 	}
 	if (!tq_key_is_map(key))
 		return;

@@ -137,6 +137,14 @@ static int include_file(struct tq_conf *conf, const char *path, struct tq_err *r
 	return rc;
 }
 
+/* A folder that is not there holds no files; any other trouble would silently leave out policy. */
+static int glob_trouble(const char *path, int code)
+{
+	(void)path;
+	errno = code;
+	return code != ENOENT;
+}
+
 /* One pattern of `include`, relative to the folder of the main file. */
 static int include_pattern(struct tq_conf *conf, const struct tq_tree *entry, const char *main_path,
 			   struct tq_err *reterr)
@@ -152,7 +160,7 @@ static int include_pattern(struct tq_conf *conf, const struct tq_tree *entry, co
 		rc = tq_err_set(reterr, -EINVAL, "the path is too long");
 		goto at_include;
 	}
-	rc = glob(pattern, GLOB_ERR, NULL, &found);
+	rc = glob(pattern, 0, glob_trouble, &found);
 	if (rc == GLOB_NOMATCH) {
 		globfree(&found);
 		if (strpbrk(entry->text, "*?["))

@@ -66,11 +66,15 @@ static int yaml_refused(struct reader *r)
 		tq_err_set(r->err, -EINVAL, "not valid YAML: %s%s%s", p->context ? p->context : "",
 			   p->context ? ": " : "", p->problem ? p->problem : "syntax error");
 	}
-	if (strstr(p->problem ? p->problem : "", "cannot start any token"))
+	if (p->problem &&
+	    (strstr(p->problem, "cannot start any token") || strstr(p->problem, "tab")))
 		tq_err_hint(
 			r->err,
 			"indent with blanks, not tabs, and quote texts that start with a special character");
-	return refuse_at(r, pos, -EINVAL);
+	/* The reader looks ahead: the key it was at says nothing about where the text went wrong. */
+	tq_err_path(r->err, "%s", r->in->path);
+	tq_err_at(r->err, pos);
+	return -EINVAL;
 }
 
 static int next_event(struct reader *r)
