@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright the tenant-qos authors
-"""What do the guests and generators of this machine carry?  Run by hand: lab_check.py [uml] [qemu] [virtio-user]
+"""What do the guests and generators of this machine carry?  Run by hand:
+    python3 tests/system/lab_check.py [uml] [qemu] [virtio-user]
 
 The switch is dpdk-testpmd, no QoS, so this says nothing about tqosd, only about the lab.
 """
@@ -37,8 +38,9 @@ def guests(lab, kind):
         time.sleep(1.5)
         after = pair[1].counters()
         report = dict(x.split("=") for x in pair[0].join(job).lines)
+        kilo_frames_s = measure.rate_per_s(before, after, "rx_frames") / 1e3
         print(f"{kind}: {name}: {measure.mbit(measure.rate_bits_s(before, after))}, "
-              f"{measure.rate_per_s(before, after, 'rx_frames') / 1e3:.1f} k frames/s at the receiver, "
+              f"{kilo_frames_s:.1f} k frames/s at the receiver, "
               f"retransmits {report.get('retransmits', '-')}")
     print(f"{kind}: receiver:", " ".join(pair[1].stop(sink).lines))
     for guest in pair:
@@ -58,8 +60,8 @@ def generators(lab):
         time.sleep(2)
         elapsed_s, after = time.monotonic() - begin_s, pair.totals()
         rate = sum(after[p][0] - before[p][0] for p in (0, 1)) / elapsed_s
-        print(f"virtio-user {kind.__name__}: {rate / 1e6:.2f} M frames/s in both directions together; end:",
-              pair.stop())
+        print(f"virtio-user {kind.__name__}: {rate / 1e6:.2f} M frames/s, both directions "
+              f"together; at the end {pair.stop()}")
         switch.proc.kill()
 
 

@@ -8,7 +8,8 @@
 #   N wait M        wait for job M and print its output as that of N
 #   N stop M        SIGTERM to job M, then as wait
 # Ends, and with it the guest, when the console is closed.
-# tq_* come from the kernel's command line (UML) or do not exist (QEMU's initramfs has all in place).
+# tq_* come from the kernel's command line, which gives unknown words to process 1.
+# shellcheck disable=SC2154
 PATH=/run/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 mount -t proc proc /proc

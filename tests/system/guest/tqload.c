@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors
  *
- * tqload - the load of the test guests: few system calls a frame (they are dear under UML and TCG), counts at
- * the receiver, no control connection that could starve with the load it measures.  Static: it runs in an
- * initramfs.
+ * tqload - the load of the test guests: few system calls a frame (they are dear under UML and TCG),
+ * counts at the receiver, no control connection that could starve with the load it measures.
+ * Static: it runs in an initramfs.
  *
  *   tqload stat IFNAME                            the guest's clock and counters, once
- *   tqload sink PORT                              TCP and UDP receiver until SIGTERM, then its counts
- *   tqload tcp ADDRESS PORT FLOWS SECONDS         greedy TCP flows, then bytes and retransmits of each
- *   tqload udp ADDRESS PORT BYTES SECONDS [PPS]   UDP datagrams, greedy or paced (send blocks as the ring does)
+ *   tqload sink PORT                              TCP and UDP receiver until SIGTERM, then its
+ *                                                 counts
+ *   tqload tcp ADDRESS PORT FLOWS SECONDS         greedy TCP flows, then bytes and retransmits of
+ *   each tqload udp ADDRESS PORT BYTES SECONDS [PPS]   UDP datagrams, greedy or paced (send blocks
+ *   as the ring does)
  *
  * Output is KEY=INTEGER, one a line or separated by blanks; units last in the key.
  */
@@ -33,22 +35,19 @@ enum { FLOWS_MAX = 64, BATCH = 32, DATAGRAM_MAX = 65507, CHUNK_BYTES = 256 * 102
 static volatile sig_atomic_t stop;
 static char chunk[CHUNK_BYTES];
 
-static void
-on_signal(int sig)
+static void on_signal(int sig)
 {
 	(void)sig;
 	stop = 1;
 }
 
-static void
-die(const char *what)
+static void die(const char *what)
 {
 	fprintf(stderr, "tqload: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-static uint64_t
-now_ns(void)
+static uint64_t now_ns(void)
 {
 	struct timespec t;
 
@@ -56,8 +55,7 @@ now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static uint64_t
-long_arg(const char *text, uint64_t max)
+static uint64_t long_arg(const char *text, uint64_t max)
 {
 	char *end;
 	uint64_t v = strtoull(text, &end, 10);
@@ -71,8 +69,7 @@ long_arg(const char *text, uint64_t max)
 
 /* ---- stat ---------------------------------------------------------------------------------- */
 
-static uint64_t
-read_counter(const char *ifname, const char *name)
+static uint64_t read_counter(const char *ifname, const char *name)
 {
 	char path[128], text[32] = "0";
 	int fd;
@@ -86,8 +83,7 @@ read_counter(const char *ifname, const char *name)
 }
 
 /* RetransSegs is field 12 of the second "Tcp:" line (RFC 1213). */
-static uint64_t
-read_retransmits(void)
+static uint64_t read_retransmits(void)
 {
 	char line[512];
 	uint64_t v = 0;
@@ -101,13 +97,12 @@ read_retransmits(void)
 	return v;
 }
 
-static void
-do_stat(const char *ifname)
+static void do_stat(const char *ifname)
 {
-	static const char *const names[] = { "rx_bytes", "tx_bytes", "rx_packets", "tx_packets",
-		"rx_dropped", "tx_dropped" };
-	static const char *const keys[] = { "rx_bytes", "tx_bytes", "rx_frames", "tx_frames",
-		"rx_dropped_frames", "tx_dropped_frames" };
+	static const char *const names[] = { "rx_bytes",   "tx_bytes",   "rx_packets",
+					     "tx_packets", "rx_dropped", "tx_dropped" };
+	static const char *const keys[] = { "rx_bytes",  "tx_bytes",          "rx_frames",
+					    "tx_frames", "rx_dropped_frames", "tx_dropped_frames" };
 	uint64_t v[6], before_ns, after_ns;
 
 	before_ns = now_ns();
@@ -131,8 +126,7 @@ struct sink {
 	uint64_t first_ns, last_ns;
 };
 
-static int
-listen_on(int type, uint16_t port)
+static int listen_on(int type, uint16_t port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int one = 1, size = 4 << 20;
@@ -148,8 +142,7 @@ listen_on(int type, uint16_t port)
 }
 
 /* A datagram starts with its number; a number of 0 starts a new count. */
-static void
-sink_count(struct sink *s, const struct mmsghdr *m)
+static void sink_count(struct sink *s, const struct mmsghdr *m)
 {
 	uint64_t seq = 0;
 
@@ -167,8 +160,7 @@ sink_count(struct sink *s, const struct mmsghdr *m)
 	}
 }
 
-static void
-sink_udp(struct sink *s, int fd)
+static void sink_udp(struct sink *s, int fd)
 {
 	static char buf[BATCH][2048];
 	struct mmsghdr m[BATCH];
@@ -178,7 +170,8 @@ sink_udp(struct sink *s, int fd)
 	do {
 		for (int i = 0; i < BATCH; i++) {
 			iov[i] = (struct iovec){ buf[i], sizeof(buf[i]) };
-			m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
+			m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i],
+							      .msg_iovlen = 1 } };
 		}
 		n = recvmmsg(fd, m, BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
 		for (int i = 0; i < n; i++)
@@ -187,8 +180,7 @@ sink_udp(struct sink *s, int fd)
 }
 
 /* MSG_TRUNC on TCP: the kernel throws the bytes away, nothing is copied. */
-static bool
-sink_tcp(struct sink *s, int fd)
+static bool sink_tcp(struct sink *s, int fd)
 {
 	ssize_t n = recv(fd, NULL, 4 << 20, MSG_DONTWAIT | MSG_TRUNC);
 
@@ -201,8 +193,7 @@ sink_tcp(struct sink *s, int fd)
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-static void
-do_sink(uint16_t port)
+static void do_sink(uint16_t port)
 {
 	struct sink s = { 0 };
 	struct pollfd p[2 + FLOWS_MAX] = {
@@ -222,20 +213,20 @@ do_sink(uint16_t port)
 				p[i] = p[--n];
 			}
 		if (p[0].revents && n < 2 + FLOWS_MAX) {
-			p[n] = (struct pollfd){ .fd = accept(p[0].fd, NULL, NULL), .events = POLLIN };
+			p[n] = (struct pollfd){ .fd = accept(p[0].fd, NULL, NULL),
+						.events = POLLIN };
 			n += p[n].fd >= 0;
 		}
 	}
-	printf("tcp_bytes=%lu\ntcp_first_ns=%lu\ntcp_last_ns=%lu\nudp_bytes=%lu\nudp_datagrams=%lu\n"
-	       "udp_lost=%lu\nudp_backward=%lu\n",
-	    s.tcp_bytes, s.first_ns, s.last_ns, s.udp_bytes, s.udp_datagrams, s.udp_lost,
-	    s.udp_backward);
+	printf("tcp_bytes=%lu\ntcp_first_ns=%lu\ntcp_last_ns=%lu\nudp_bytes=%lu\n"
+	       "udp_datagrams=%lu\nudp_lost=%lu\nudp_backward=%lu\n",
+	       s.tcp_bytes, s.first_ns, s.last_ns, s.udp_bytes, s.udp_datagrams, s.udp_lost,
+	       s.udp_backward);
 }
 
 /* ---- senders ------------------------------------------------------------------------------- */
 
-static int
-connect_to(int type, const char *address, uint16_t port)
+static int connect_to(int type, const char *address, uint16_t port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int fd = socket(AF_INET, type, 0);
@@ -246,14 +237,14 @@ connect_to(int type, const char *address, uint16_t port)
 	return fd;
 }
 
-static void
-do_tcp(const char *address, uint16_t port, int flows, uint64_t seconds)
+static void do_tcp(const char *address, uint16_t port, int flows, uint64_t seconds)
 {
 	struct pollfd p[FLOWS_MAX];
 	uint64_t sent[FLOWS_MAX] = { 0 }, total = 0, retransmits = 0, end_ns;
 
 	for (int i = 0; i < flows; i++) {
-		p[i] = (struct pollfd){ .fd = connect_to(SOCK_STREAM, address, port), .events = POLLOUT };
+		p[i] = (struct pollfd){ .fd = connect_to(SOCK_STREAM, address, port),
+					.events = POLLOUT };
 		fcntl(p[i].fd, F_SETFL, O_NONBLOCK);
 	}
 	end_ns = now_ns() + seconds * 1000000000;
@@ -261,7 +252,8 @@ do_tcp(const char *address, uint16_t port, int flows, uint64_t seconds)
 		if (poll(p, (nfds_t)flows, 200) <= 0)
 			continue;
 		for (int i = 0; i < flows; i++) {
-			ssize_t n = p[i].revents ? send(p[i].fd, chunk, sizeof(chunk), MSG_NOSIGNAL) : 0;
+			ssize_t n = p[i].revents ? send(p[i].fd, chunk, sizeof(chunk), MSG_NOSIGNAL)
+						 : 0;
 
 			if (n < 0 && errno != EAGAIN && errno != EINTR)
 				die("send");
@@ -276,14 +268,13 @@ do_tcp(const char *address, uint16_t port, int flows, uint64_t seconds)
 		total += sent[i];
 		retransmits += info.tcpi_total_retrans;
 		printf("flow%d_bytes=%lu\nflow%d_retransmits=%u\nflow%d_rtt_us=%u\n", i, sent[i], i,
-		    info.tcpi_total_retrans, i, info.tcpi_rtt);
+		       info.tcpi_total_retrans, i, info.tcpi_rtt);
 	}
 	printf("tcp_bytes=%lu\nretransmits=%lu\n", total, retransmits);
 }
 
 /* One batch; returns how many were taken. */
-static unsigned int
-send_batch(int fd, uint64_t seq, size_t size_bytes, unsigned int n)
+static unsigned int send_batch(int fd, uint64_t seq, size_t size_bytes, unsigned int n)
 {
 	static char head[BATCH][8];
 	struct mmsghdr m[BATCH];
@@ -304,13 +295,14 @@ send_batch(int fd, uint64_t seq, size_t size_bytes, unsigned int n)
 	return done < 0 ? 0 : (unsigned int)done;
 }
 
-static void
-do_udp(const char *address, uint16_t port, size_t size_bytes, uint64_t seconds, uint64_t pps)
+static void do_udp(const char *address, uint16_t port, size_t size_bytes, uint64_t seconds,
+		   uint64_t pps)
 {
 	int fd = connect_to(SOCK_DGRAM, address, port);
 	uint64_t start_ns = now_ns(), t_ns = start_ns, seq = 0;
 
-	/* A small send buffer: send blocks while the device's queue is full instead of filling a qdisc. */
+	/* A small send buffer: send blocks while the device's queue is full instead of filling a
+	 * qdisc. */
 	int sndbuf = 64 * 1024;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 	while (!stop && t_ns - start_ns < seconds * 1000000000) {
@@ -330,8 +322,7 @@ do_udp(const char *address, uint16_t port, size_t size_bytes, uint64_t seconds, 
 	printf("udp_datagrams=%lu\nudp_bytes=%lu\n", seq, seq * size_bytes);
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 
@@ -342,11 +333,11 @@ main(int argc, char **argv)
 	else if (argc == 3 && strcmp(argv[1], "sink") == 0)
 		do_sink((uint16_t)long_arg(argv[2], 65535));
 	else if (argc == 6 && strcmp(argv[1], "tcp") == 0)
-		do_tcp(argv[2], (uint16_t)long_arg(argv[3], 65535), (int)long_arg(argv[4], FLOWS_MAX),
-		    long_arg(argv[5], 3600));
+		do_tcp(argv[2], (uint16_t)long_arg(argv[3], 65535),
+		       (int)long_arg(argv[4], FLOWS_MAX), long_arg(argv[5], 3600));
 	else if ((argc == 6 || argc == 7) && strcmp(argv[1], "udp") == 0)
 		do_udp(argv[2], (uint16_t)long_arg(argv[3], 65535), long_arg(argv[4], DATAGRAM_MAX),
-		    long_arg(argv[5], 3600), argc == 7 ? long_arg(argv[6], 100000000) : 0);
+		       long_arg(argv[5], 3600), argc == 7 ? long_arg(argv[6], 100000000) : 0);
 	else
 		return fprintf(stderr, "usage: see the top of tqload.c\n"), 2;
 	return 0;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright the tenant-qos authors
-"""tqlab - guests, peers and measurements for the system tests and the demo.  Python 3.11, standard library only.
+"""tqlab - guests, peers and measurements for the system tests and the demo.  Python 3.11,
+standard library only.
 
 proc        processes with bounds: nothing outlives the Lab that started it
 tap         TAP output of a test program

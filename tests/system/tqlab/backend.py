@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright the tenant-qos authors
-"""dpdk-testpmd as the switch between pairs of vhost-user ports: what proves the guests without tqosd, and the
-peer of the measurements.  Port 2k is forwarded to port 2k+1 and back; no QoS, no switching.
+"""dpdk-testpmd as the switch between pairs of vhost-user ports: what proves the guests without
+tqosd, and the peer of the measurements.  Port 2k is forwarded to port 2k+1 and back; no QoS, no
+switching.
 """
 import array
 import os
@@ -13,14 +14,14 @@ import threading
 from .proc import tool, wait_for
 
 VHOST_USER_GET_FEATURES = 1
-# CTRL_VQ, CTRL_RX, CTRL_VLAN, CTRL_RX_EXTRA, GUEST_ANNOUNCE, MQ, CTRL_MAC_ADDR, RING_PACKED: nobody serves the
-# control virtqueue of a UML guest, whose driver would wait for it for ever.
+# CTRL_VQ, CTRL_RX, CTRL_VLAN, CTRL_RX_EXTRA, GUEST_ANNOUNCE, MQ, CTRL_MAC_ADDR, RING_PACKED:
+# nobody serves the control virtqueue of a UML guest, whose driver would wait for it for ever.
 UML_MUST_NOT_SEE = sum(1 << bit for bit in (17, 18, 19, 20, 21, 22, 23, 34))
 
 
 class FeatureMask:
-    """Listens at `path` for a front-end, connects it to the backend at `target` and takes `mask` out of the
-    offered features.  Control messages only: rings and memory are shared directly."""
+    """Listens at `path` for a front-end, connects it to the backend at `target` and takes `mask`
+    out of the offered features.  Control messages only: rings and memory are shared directly."""
 
     def __init__(self, path, target, mask=UML_MUST_NOT_SEE):
         self.target, self.mask = str(target), mask
@@ -76,8 +77,8 @@ class FeatureMask:
 
 
 class Testpmd:
-    """sockets: an even number of paths; client=True: the VMM listens and we connect and reconnect.
-    for_uml: with a FeatureMask in front of each socket."""
+    """sockets: an even number of paths; client=True: the VMM listens and we connect and
+    reconnect. for_uml: with a FeatureMask in front of each socket."""
 
     def __init__(self, lab, sockets, *, client=False, cpu=1, queues=1, memory_mb=256, huge=False,
                  for_uml=False, name="testpmd"):
@@ -91,7 +92,8 @@ class Testpmd:
             if for_uml:
                 self.masks.append(FeatureMask(path, f"{path}.raw"))
                 path = f"{path}.raw"
-            argv += ["--vdev", f"net_vhost{i},iface={path},queues={queues},client={int(client)},tso=0"]
+            argv += ["--vdev",
+                     f"net_vhost{i},iface={path},queues={queues},client={int(client)},tso=0"]
         argv += ["--", "--nb-cores=1", "--auto-start", "--forward-mode=io", "--stats-period", "1",
                  f"--rxq={queues}", f"--txq={queues}", "--no-flush-rx", "--total-num-mbufs=16384",
                  "--no-lsc-interrupt"]

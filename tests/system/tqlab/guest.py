@@ -2,10 +2,11 @@
 # Copyright the tenant-qos authors
 """A guest with an agent on its console.
 
-The agent (guest/agent.sh) reads one command a line from the console and prints the output of each with a mark,
-so that messages of the guest's kernel between the lines do no harm.  UML and QEMU guests differ only in how
-they are started (uml.py, qemu.py).  Time is taken on the host, when a line arrives, or by the guest's
-CLOCK_MONOTONIC together with the counters (`tqload stat`), which both kinds take from the host's clock.
+The agent (guest/agent.sh) reads one command a line from the console and prints the output of each
+with a mark, so that messages of the guest's kernel between the lines do no harm.  UML and QEMU
+guests differ only in how they are started (uml.py, qemu.py).  Time is taken on the host, when a
+line arrives, or by the guest's CLOCK_MONOTONIC together with the counters (`tqload stat`), which
+both kinds take from the host's clock.
 """
 import os
 import threading
@@ -103,7 +104,8 @@ class Guest:
         return self.collect(self.post(command), timeout_s, check)
 
     def post(self, command):
-        """Run a command, do not wait: collect() gives its answer.  Commands are run one after the other."""
+        """Run a command, do not wait: collect() gives its answer.  Commands are run one after the
+        other."""
         return self._send("run", command), command
 
     def collect(self, posted, timeout_s=20, check=True):
@@ -116,7 +118,8 @@ class Guest:
         return answer
 
     def start(self, command):
-        """Run a command in the background of the guest; returns a handle for join() and stop()."""
+        """Run a command in the background of the guest; returns a handle for join() and
+        stop()."""
         number = self._send("bg", command)
         self._wait(lambda: number in self._done, 10, f"start of '{command}'")
         self._done.pop(number)
@@ -131,18 +134,19 @@ class Guest:
         return self.collect((self._send("stop", str(number)), f"stop {number}"), timeout_s, False)
 
     def configure(self, mac, address, mtu=1500, neighbours=()):
-        """Bring up the one interface.  address as 10.0.0.1/24; neighbours: (address, mac), so that no ARP
-        is needed where a test counts frames."""
+        """Bring up the one interface.  address as 10.0.0.1/24; neighbours: (address, mac), so
+        that no ARP is needed where a test counts frames."""
         quiet = f"echo 1 > /proc/sys/net/ipv6/conf/{self.ifname}/disable_ipv6 2>/dev/null"
-        steps = [quiet, f"ip link set {self.ifname} down", f"ip link set {self.ifname} address {mac}",
-                 f"ip link set {self.ifname} mtu {mtu}", f"ip addr add {address} dev {self.ifname}",
-                 f"ip link set {self.ifname} up"]
-        steps += [f"ip neigh replace {a} lladdr {m} nud permanent dev {self.ifname}"
-                  for a, m in neighbours]
+        steps = [quiet, f"ip link set {self.ifname} down",
+                 f"ip link set {self.ifname} address {mac}",
+                 f"ip link set {self.ifname} mtu {mtu}",
+                 f"ip addr add {address} dev {self.ifname}", f"ip link set {self.ifname} up"]
+        steps += [f"arp -s {a} {m}" for a, m in neighbours]
         self.run("; ".join(steps[:1]) + "; " + " && ".join(steps[1:]))
 
     def counters(self, timeout_s=10):
-        """The interface's counters and the guest's clock, read together: see stat() in guest/tqload.c."""
+        """The interface's counters and the guest's clock, read together: see stat() in
+        guest/tqload.c."""
         return self.parse_counters(self.run(f"tqload stat {self.ifname}", timeout_s))
 
     @staticmethod

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright the tenant-qos authors
-"""The QEMU guest: a Debian cloud kernel, unpacked and not installed, and an initramfs with busybox, iperf3, the
-virtio modules, our agent and load generator.  Made once, kept in the cache, no root needed.
+"""The QEMU guest: a Debian cloud kernel, unpacked and not installed, and an initramfs with
+busybox, iperf3, the virtio modules, our agent and load generator.  Made once, kept in the cache,
+no root needed.
 """
 import hashlib
 import os
@@ -13,7 +14,8 @@ from pathlib import Path
 from .load import tqload
 from .proc import GUEST_DIR, Skip, cache_dir, tool
 
-# In the order in which they are loaded.  A kernel may have some of them built in (6.12: virtio_pci).
+# In the order in which they are loaded.  A kernel may have some of them built in (6.12:
+# virtio_pci).
 MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
            "failover", "net_failover", "virtio_net")
 
@@ -36,8 +38,8 @@ def _download(lab, home):
     work = cache_dir() / f"kernel.{os.getpid()}"
     work.mkdir(exist_ok=True)
     try:
-        depends = lab.run([tool("apt-cache", "apt"), "depends", "linux-image-cloud-amd64"], 60).stdout
-        name = re.search(r"Depends: (linux-image-\S+)", depends)
+        depends = lab.run([tool("apt-cache", "apt"), "depends", "linux-image-cloud-amd64"], 60)
+        name = re.search(r"Depends: (linux-image-\S+)", depends.stdout)
         if not name:
             raise Skip("apt knows no linux-image-cloud-amd64 (run apt-get update)")
         subprocess.run(["apt-get", "download", "-q", name[1]], cwd=work, timeout=300, check=True,
@@ -54,8 +56,8 @@ def _download(lab, home):
 
 def libraries(binary):
     """What ldd says a program needs."""
-    text = subprocess.run(["ldd", binary], capture_output=True, text=True, timeout=10, check=True).stdout
-    return [Path(path) for path in re.findall(r"(/\S+) \(0x", text)]
+    done = subprocess.run(["ldd", binary], capture_output=True, text=True, timeout=10, check=True)
+    return [Path(path) for path in re.findall(r"(/\S+) \(0x", done.stdout)]
 
 
 class Cpio:
@@ -97,7 +99,8 @@ class Cpio:
 
 
 def initramfs(lab):
-    """Path of the initramfs; made again when something in it changed.  Its name has a digest of the sources."""
+    """Path of the initramfs; made again when something in it changed.  Its name has a digest of
+    the sources."""
     _, mods = kernel(lab)
     iperf3 = Path(tool("iperf3", "iperf3"))
     busybox = tool("busybox", "busybox-static")
@@ -115,7 +118,7 @@ def initramfs(lab):
     c.add_console()
     c.add_file("bin/busybox", busybox)
     c.add_link("bin/sh", "busybox")
-    for applet in ("mount", "mkdir"):                   # what the agent needs before busybox --install
+    for applet in ("mount", "mkdir"):               # what the agent needs before --install
         c.add_link(f"bin/{applet}", "busybox")
     c.add_file("init", GUEST_DIR / "agent.sh")
     c.add_file("bin/tqload", tqload(lab))
@@ -125,6 +128,6 @@ def initramfs(lab):
     for path in mods:
         c.add_file(f"modules/{path.name}", path)
     fresh = image.with_suffix(f".{os.getpid()}")
-    fresh.write_bytes(c.data())         # not compressed: TCG would spend a second on it
+    fresh.write_bytes(c.data())         # not compressed: TCG would spend a second on that
     fresh.replace(image)
     return image

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright the tenant-qos authors
-"""The load generator of the guests, compiled once into the cache (static, so that it runs in an initramfs)."""
+"""The load generator of the guests, compiled once into the cache (static, so that it runs in an
+initramfs)."""
 import os
 
 from .proc import GUEST_DIR, cache_dir, tool

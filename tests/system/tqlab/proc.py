@@ -2,11 +2,12 @@
 # Copyright the tenant-qos authors
 """Processes with bounds.
 
-A Lab owns a private directory and every process that was started through it.  When its `with` block is left,
-by whatever way (also SIGINT, SIGTERM, SIGHUP or the Lab's own deadline), all of them and all their
-descendants are killed, by pid, and waited for, and the directory is removed.  The Lab is the subreaper of its
-descendants (prctl PR_SET_CHILD_SUBREAPER), so processes that lost their parent are found as well.
-A process whose Lab is killed with SIGKILL gets SIGKILL itself (PR_SET_PDEATHSIG).
+A Lab owns a private directory and every process that was started through it.  When its `with`
+block is left, by whatever way (also SIGINT, SIGTERM, SIGHUP or the Lab's own deadline), all of
+them and all their descendants are killed, by pid, and waited for, and the directory is removed.
+The Lab is the subreaper of its descendants (prctl PR_SET_CHILD_SUBREAPER), so processes that lost
+their parent are found as well. A process whose Lab is killed with SIGKILL gets SIGKILL itself
+(PR_SET_PDEATHSIG).
 
 Threads: start processes from the main thread only; PDEATHSIG belongs to the thread that forked.
 """
@@ -211,7 +212,8 @@ class Lab:
 
     def __enter__(self):
         assert threading.current_thread() is threading.main_thread()
-        # Short on purpose: a socket path has 107 bytes.  The directory has no blank: guests get it on a command line.
+        # Short on purpose: a socket path has 107 bytes.  The directory has no blank: guests get
+        # it on a command line.
         self.dir = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir="/tmp"))
         os.chmod(self.dir, 0o755)
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -249,7 +251,8 @@ class Lab:
         return done
 
     def at_exit(self, function, *args):
-        """Call function(*args) after the processes are gone, last one first; errors are printed only."""
+        """Call function(*args) after the processes are gone, last one first; errors are printed
+        only."""
         self.undo.append((function, args))
 
     def __exit__(self, kind, value, trace):

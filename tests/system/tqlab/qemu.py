@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright the tenant-qos authors
-"""QEMU guests: KVM where a probe shows that it works, TCG otherwise.  Needs qemu-system-x86, busybox-static, iperf3."""
+"""QEMU guests: KVM where a probe shows that it works, TCG otherwise.  Needs qemu-system-x86,
+busybox-static, iperf3."""
 import re
 
 from . import image
@@ -17,7 +18,8 @@ def version(lab):
 
 
 def accelerator(lab):
-    """'kvm' only if a guest came up with it on this boot of the host; the answer is remembered."""
+    """'kvm' only if a guest came up with it on this boot of the host; the answer is
+    remembered."""
     try:
         with open("/dev/kvm", "r+b"):
             pass
@@ -41,7 +43,8 @@ def accelerator(lab):
 
 
 def net_args(lab, name, socket, mac, accel, *, listen, queues, offloads, ring):
-    device = f"virtio-net-pci,netdev=n0,mac={mac},romfile=,rx_queue_size={ring},tx_queue_size={ring}"
+    device = (f"virtio-net-pci,netdev=n0,mac={mac},romfile=,"
+              f"rx_queue_size={ring},tx_queue_size={ring}")
     if queues > 1:
         device += ",mq=on"
     if accel == "tcg" and version(lab) < (10, 0):
@@ -57,14 +60,15 @@ def net_args(lab, name, socket, mac, accel, *, listen, queues, offloads, ring):
 
 def start(lab, name, socket=None, mac="52:54:00:00:00:01", *, accel=None, listen=False, queues=1,
           offloads=False, nice=0, cpus=None, memory_mb=256, smp=1, ring=256, extra=()):
-    """Start a guest with one vNIC (none if socket is None).  listen: QEMU owns the socket and the daemon
-    connects.  Returns at once; call wait_ready()."""
+    """Start a guest with one vNIC (none if socket is None).  listen: QEMU owns the socket and the
+    daemon connects.  Returns at once; call wait_ready()."""
     accel = accel or accelerator(lab)
     vmlinuz, mods = image.kernel(lab)
     argv = [tool("qemu-system-x86_64", "qemu-system-x86"), "-nodefaults", "-no-user-config",
             "-name", name, "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
             "-cpu", "host" if accel == "kvm" else "max", "-smp", smp, "-m", memory_mb,
-            "-object", f"memory-backend-memfd,id=m0,size={memory_mb}M,share=on", "-numa", "node,memdev=m0",
+            "-object", f"memory-backend-memfd,id=m0,size={memory_mb}M,share=on",
+            "-numa", "node,memdev=m0",
             "-display", "none", "-monitor", "none", "-no-reboot",
             "-chardev", "stdio,id=con,signal=off", "-serial", "chardev:con",
             "-kernel", vmlinuz, "-initrd", image.initramfs(lab),

@@ -6,8 +6,9 @@
     if __name__ == "__main__":
         tap.main(body, plan=7, deadline_s=60)
 
-Every case is one line "ok N - name" or "not ok N - name"; what was measured goes into comment lines.  A program
-that the machine cannot run prints its cases as skipped, with the reason, and exits 77.
+Every case is one line "ok N - name" or "not ok N - name"; what was measured goes into comment
+lines.  A program that the machine cannot run prints its cases as skipped, with the reason, and
+exits 77.
 """
 import os
 import subprocess
@@ -44,7 +45,8 @@ class Tap:
         print(f"ok {self.n} - {name} # SKIP {reason}", flush=True)
 
     def case(self, name, function, *args):
-        """A case that is one function: good unless it raises; its value, if any, is the detail."""
+        """A case that is one function: good unless it raises; its value, if any, is the
+        detail."""
         try:
             detail = function(*args)
         except Skip as e:
@@ -52,7 +54,8 @@ class Tap:
             return None
         except Exception as e:                      # pylint: disable=broad-except
             where = traceback.extract_tb(e.__traceback__)[-1]
-            self.ok(False, name, f"{type(e).__name__}: {e}\nat {os.path.basename(where.filename)}:{where.lineno}")
+            self.ok(False, name, f"{type(e).__name__}: {e}\n"
+                    f"at {os.path.basename(where.filename)}:{where.lineno}")
             return None
         self.ok(True, name, detail or "")
         return detail
@@ -83,6 +86,6 @@ def main(body, plan, deadline_s):
     except (Exception, subprocess.TimeoutExpired) as e:         # pylint: disable=broad-except
         tap.note(traceback.format_exc())
         if tap.n < tap.plan:
-            tap.ok(False, f"aborted: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}")
+            tap.ok(False, f"aborted: {type(e).__name__}: {(str(e).splitlines() or [''])[0]}")
         tap.failed += 1
     sys.exit(tap.exit_code())

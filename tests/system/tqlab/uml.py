@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright the tenant-qos authors
-"""User-Mode Linux guests: the quick ones.  No image: the host's root over hostfs, read-only, with our agent as
-process 1.  Needs the packages user-mode-linux and busybox-static, no root, and a tmpfs for the guest's memory.
+"""User-Mode Linux guests: the quick ones.  No image: the host's root over hostfs, read-only, with
+our agent as process 1.  Needs the packages user-mode-linux and busybox-static, no root, and a
+tmpfs for the guest's memory.
 """
 import glob
 import os
@@ -26,7 +27,8 @@ def modules():
 
 
 def memory_dir():
-    """Guest memory must be mappable by the daemon, which accepts tmpfs: /dev/shm, or XDG_RUNTIME_DIR."""
+    """Guest memory must be mappable by the daemon, which accepts tmpfs: /dev/shm, or
+    XDG_RUNTIME_DIR."""
     for path in ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR"), "/run"):
         if path and os.access(path, os.W_OK | os.X_OK):
             with open("/proc/mounts", encoding="utf-8") as f:
@@ -36,8 +38,8 @@ def memory_dir():
 
 
 def start(lab, name, socket, *, nice=0, memory="96M", cpus=None):
-    """Start a guest with one vNIC at the vhost-user socket (the backend must listen).  Returns at once;
-    call wait_ready()."""
+    """Start a guest with one vNIC at the vhost-user socket (the backend must listen).  Returns at
+    once; call wait_ready()."""
     linux = tool("linux.uml", "user-mode-linux")
     agent = lab.dir / "agent.sh"
     if not agent.exists():
@@ -47,7 +49,8 @@ def start(lab, name, socket, *, nice=0, memory="96M", cpus=None):
     if not load.exists():
         shutil.copy(tqload(lab), load)
     argv = [linux, f"mem={memory}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-            "con=null", "con0=fd:0,fd:1", "quiet", "printk.time=1", f"uml_dir={lab.dir}/uml/", f"umid={name}",
+            "con=null", "con0=fd:0,fd:1", "quiet", "printk.time=1", f"uml_dir={lab.dir}/uml/",
+            f"umid={name}",
             f"virtio_uml.device={socket}:1", f"init={agent}", f"tq_name={name}",
             "tq_modules=" + ",".join(modules()), f"tq_load={load}",
             "tq_busybox=" + tool("busybox", "busybox-static")]

@@ -2,13 +2,13 @@
 # Copyright the tenant-qos authors
 """DPDK virtio-user front-ends in dpdk-testpmd: fast, without a guest.
 
-PingPong   every port sends back what it received, addresses swapped.  A fixed number of frames goes to and fro:
-           nothing is sent that was not received, so loss shows as a rate that falls to nothing, and the
-           backend is driven as fast as it can without ever being flooded.
-Greedy     every port has a net_null behind it that makes frames without end and swallows what arrives:
-           both ends of a pair send as much as they are let.
-Both write the right addresses (testpmd's flowgen uses one source address for all ports, a spoofed one for us).
-One process polls one CPU at 100 %.  No root and no hugepages needed.
+PingPong   every port sends back what it received, addresses swapped.  A fixed number of frames
+           goes to and fro: nothing is sent that was not received, so loss shows as a rate that
+           falls to nothing, and the backend is driven as fast as it can without ever being flooded.
+Greedy     every port has a net_null behind it that makes frames without end and swallows what
+           arrives: both ends of a pair send as much as they are let.
+Both write the right addresses (testpmd's flowgen uses one source address for all ports, a spoofed
+one for us). One process polls one CPU at 100 %.  No root and no hugepages needed.
 """
 import re
 import signal
@@ -21,13 +21,16 @@ def mac_of(index):
 
 
 class _Testpmd:
-    """sockets: an even number; neighbours in the list talk to each other.  base: number of the first MAC."""
+    """sockets: an even number; neighbours in the list talk to each other.  base: number of the
+    first MAC."""
 
-    def __init__(self, lab, name, sockets, *, vdevs, args, cpu=1, base=1, huge=False, nice=0):
+    def __init__(self, lab, name, sockets, *, vdevs, args, cpu=1, base=1, huge=False,
+                 nice=0):
         assert len(sockets) % 2 == 0
         self.lab, self.name, self.base, self.sockets = lab, name, base, sockets
-        argv = [tool("dpdk-testpmd", "dpdk-dev"), "--lcores", f"0@{cpu},1@{cpu}", "--main-lcore", "0",
-                "--file-prefix", f"{lab.dir.name}-{name}", "--no-pci", "--no-telemetry", "-m", "128"]
+        argv = [tool("dpdk-testpmd", "dpdk-dev"), "--lcores", f"0@{cpu},1@{cpu}",
+                "--main-lcore", "0", "--file-prefix", f"{lab.dir.name}-{name}",
+                "--no-pci", "--no-telemetry", "-m", "128"]
         argv += ["--single-file-segments", "--in-memory"] if huge else ["--no-huge"]
         for vdev in vdevs:
             argv += ["--vdev", vdev]
@@ -53,19 +56,19 @@ class _Testpmd:
         self.proc.send_signal(signal.SIGCONT)
 
     def stop(self):
-        """Orderly end: rings are stopped, the socket is closed.  Returns the exact {port: (rx_frames, tx_frames)};
-        tx counts what was put into the ring."""
+        """Orderly end: rings are stopped, the socket is closed.  Returns the exact {port:
+        (rx_frames, tx_frames)}; tx counts what was put into the ring."""
         self.resume()
         self.proc.stop(5, signal.SIGINT)
-        found = re.findall(r"Forward statistics for port (\d+) .*?RX-packets:\s*(\d+).*?TX-packets:\s*(\d+)",
-                           self.proc.log(), re.S)
+        found = re.findall(r"Forward statistics for port (\d+) .*?RX-packets:\s*(\d+)"
+                           r".*?TX-packets:\s*(\d+)", self.proc.log(), re.S)
         return {int(p): (int(rx), int(tx)) for p, rx, tx in found}
 
     def totals(self):
         """{port: (rx_frames, tx_frames)}, as of the last second or of the end."""
         last = self.proc.log().rsplit("Port statistics ===", 1)[-1]
-        found = re.findall(r"NIC statistics for port (\d+).*?RX-packets:\s*(\d+).*?TX-packets:\s*(\d+)",
-                           last, re.S)
+        found = re.findall(r"NIC statistics for port (\d+).*?RX-packets:\s*(\d+)"
+                           r".*?TX-packets:\s*(\d+)", last, re.S)
         return {int(p): (int(rx), int(tx)) for p, rx, tx in found}
 
     def wait_totals(self, timeout_s=5):
@@ -77,7 +80,8 @@ class PingPong(_Testpmd):
         n = len(sockets)
         vdevs = [self.vdev(i, s, mac_of(base + i), options) for i, s in enumerate(sockets)]
         script = lab.dir / f"{name}.testpmd"
-        script.write_text(f"set fwd macswap\nset txpkts {size_bytes}\nstart tx_first {max(1, frames // 32)}\n")
+        script.write_text(f"set fwd macswap\nset txpkts {size_bytes}\n"
+                          f"start tx_first {max(1, frames // 32)}\n")
         args = ["--port-topology=loop", f"--cmdline-file={script}"]
         args += [f"--eth-peer={i},{mac_of(base + (i ^ 1))}" for i in range(n)]
         super().__init__(lab, name, sockets, vdevs=vdevs, args=args, base=base, **kw)
