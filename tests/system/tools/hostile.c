@@ -455,12 +455,13 @@ static bool m13_features(struct hc *h)
 static int send_table(struct hc *h, const struct tq_vu_region *r, uint32_t n, uint32_t n_fds)
 {
 	struct tq_vu_mem_table t = { .n = n };
+	const uint32_t n_sent = n == 0 ? 1 : TQ_MIN(n, 8u); /* a table of none has room for one */
 	int fds[8];
 
 	for (uint32_t i = 0; i < 8; i++)
 		fds[i] = h->f->mem_fd;
-	memcpy(t.region, r, TQ_MIN(n, 8u) * sizeof(*r));
-	return call(h, TQ_VU_SET_MEM_TABLE, &t, 8 + 32 * TQ_MAX(1u, TQ_MIN(n, 8u)), fds, n_fds);
+	memcpy(t.region, r, n_sent * sizeof(*r));
+	return call(h, TQ_VU_SET_MEM_TABLE, &t, 8 + 32 * n_sent, fds, n_fds);
 }
 
 static bool m14_tables(struct hc *h)
