@@ -108,11 +108,16 @@ static void kick(struct tq_sim_guest *g, uint32_t index)
 	world->kicked[world->n_kicked++] = ring;
 }
 
+void tq_sim_guest_kick(struct tq_sim_guest *g, uint32_t ring)
+{
+	if (tq_drv_kick_wanted(g->drv[ring]))
+		kick(g, ring);
+}
+
 static void publish(struct tq_sim_guest *g, uint32_t index)
 {
 	tq_drv_publish(g->drv[index]);
-	if (tq_drv_kick_wanted(g->drv[index]))
-		kick(g, index);
+	tq_sim_guest_kick(g, index);
 }
 
 static struct tq_drv_conf drv_conf(const struct tq_sim_guest *g, uint32_t index)

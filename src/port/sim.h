@@ -73,6 +73,8 @@ struct tq_vq_conf tq_sim_guest_vq_conf(const struct tq_sim_guest *g, uint32_t ri
 /* Send one frame on a pair and kick if the device wants it. Returns 0 or -ENOSPC (ring full; reaps first). */
 int tq_sim_guest_send(struct tq_sim_guest *g, uint32_t pair, const uint8_t *frame,
 		      uint32_t frame_bytes);
+/* Kick if the device wants it for what was published on a ring by other means (preset drivers). */
+void tq_sim_guest_kick(struct tq_sim_guest *g, uint32_t ring);
 /* Chains not taken by the device yet. */
 uint32_t tq_sim_guest_waiting(struct tq_sim_guest *g, uint32_t pair);
 /* Receive one frame. Returns its L2 bytes, 0 none there. ret_frame: shape [max_bytes]. */
