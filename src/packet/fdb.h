@@ -4,8 +4,7 @@
 /* fdb.h - forwarding table: (network, MAC) to port.
  *
  * Why:     immutable once it is published in a snapshot; a lookup is one hash and mostly one cache
- *          line.
- *          No learning here: control binds addresses and publishes (dataplane.md section 7).
+ *          line. No learning here: control binds addresses and publishes (dataplane.md section 7).
  * Source:  open addressing with linear probing, load at most one half (Knuth, TAOCP 3, 6.4).
  * Thread:  built by control, read by workers.
  * Memory:  caller-owned array of tq_fdb_slots(n) entries; no allocation here.
