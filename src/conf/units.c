@@ -151,23 +151,24 @@ char *tq_unit_print(enum tq_unit unit, uint64_t value, char ret_text[TQ_UNIT_TEX
 {
 	const struct unit_table *t;
 	const struct unit_word *word;
-	unsigned thousandths, width = 3;
-	int i = UNITS_MAX - 1;
+	/* Powers of 1000 are exact in decimals; of powers of 1024 only 1.5KiB and the like are readable. */
+	uint64_t scale = unit == TQ_UNIT_SIZE ? 1000 : 1000000000, rest;
+	int i = UNITS_MAX - 1, width = unit == TQ_UNIT_SIZE ? 3 : 9;
 
 	tq_verify((unsigned)unit < TQ_UNIT_N);
 	t = &tables[unit];
 	while (i > 0 && (!t->word[i].name || value < t->word[i].factor ||
-			 (unsigned __int128)value * 1000 % t->word[i].factor != 0))
+			 (unsigned __int128)value * scale % t->word[i].factor != 0))
 		i--;
 	word = &t->word[i];
-	thousandths = (unsigned)((unsigned __int128)(value % word->factor) * 1000 / word->factor);
-	for (; width > 0 && thousandths % 10 == 0; width--)
-		thousandths /= 10;
+	rest = (uint64_t)((unsigned __int128)(value % word->factor) * scale / word->factor);
+	for (; width > 0 && rest % 10 == 0; width--)
+		rest /= 10;
 	if (width == 0)
 		snprintf(ret_text, TQ_UNIT_TEXT_MAX, "%" PRIu64 "%s", value / word->factor,
 			 word->name);
 	else
-		snprintf(ret_text, TQ_UNIT_TEXT_MAX, "%" PRIu64 ".%0*u%s", value / word->factor,
-			 (int)width, thousandths, word->name);
+		snprintf(ret_text, TQ_UNIT_TEXT_MAX, "%" PRIu64 ".%0*" PRIu64 "%s",
+			 value / word->factor, width, rest, word->name);
 	return ret_text;
 }

@@ -29,7 +29,8 @@ enum tq_unit {
  * Returns 0; -EINVAL not a number, no unit, another unit, not whole, above 2^64-1 (reterr has a hint). */
 int tq_unit_parse(enum tq_unit unit, const char *text, uint64_t *ret_value, struct tq_err *reterr);
 
-/* The largest unit that gives at most three decimals. Returns ret_text. */
+/* Exact, in the largest unit that is not above the value (sizes: that needs at most three decimals).
+ * Returns ret_text. */
 char *tq_unit_print(enum tq_unit unit, uint64_t value, char ret_text[TQ_UNIT_TEXT_MAX]);
 
 /* "bit kbit Mbit Gbit". */
