@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* reference_test.h - a chain walked the slow way, byte by byte; for tests and fuzz targets only.
+ *
+ * Why:     the device side is fast and clever; this is neither, and both must agree on every input.
+ *          Shares no code with vq_chain.c but the ring's structs.
+ * Source:  virtio 1.2 section 2.7.5; the limits of hostile.md D01 to D14.
+ * Thread:  one; guest memory does not change meanwhile.
+ */
+#ifndef TQ_VIRTIO_REFERENCE_TEST_H
+#define TQ_VIRTIO_REFERENCE_TEST_H
+
+#include "virtio/vq.h"
+
+struct ref_chain {
+	enum tq_drop_reason verdict;
+	uint32_t n_descs, n_pieces, n_bytes;
+	uint8_t *byte[TQ_VQ_CHAIN_BYTES_MAX]; /* host address of each byte of the chain */
+};
+
+/* Region that holds gpa, or -1. */
+static inline int ref_region(const struct tq_mem *m, uint64_t gpa)
+{
+	for (uint32_t i = 0; i < m->n; i++) {
+		if (gpa >= m->region[i].gpa && gpa - m->region[i].gpa < m->region[i].size_bytes)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* Append one buffer byte by byte.  False when one is nowhere, or when there are too many pieces. */
+static inline bool ref_add(struct ref_chain *c, const struct tq_mem *m, uint64_t gpa, uint32_t len)
+{
+	int before = -1;
+
+	for (uint32_t i = 0; i < len; i++) {
+		int r = gpa + i < gpa ? -1 : ref_region(m, gpa + i);
+
+		if (r < 0)
+			return false;
+		if (r != before && ++c->n_pieces > TQ_VQ_CHAIN_SPANS_MAX)
+			return false;
+		before = r;
+		c->byte[c->n_bytes++] = m->region[r].host + (gpa + i - m->region[r].gpa);
+	}
+	return true;
+}
+
+/* An indirect table that may be used: all of it in one region.  NULL otherwise. */
+static inline const uint8_t *ref_table(const struct tq_mem *m, const struct tq_vring_desc *d)
+{
+	int r = ref_region(m, d->addr);
+
+	if (d->len == 0 || d->len % 16 != 0 || d->len / 16 > TQ_CHAIN_DESCS_MAX || r < 0)
+		return NULL;
+	if (d->addr + (d->len - 1) < d->addr || ref_region(m, d->addr + (d->len - 1)) != r)
+		return NULL;
+	return m->region[r].host + (d->addr - m->region[r].gpa);
+}
+
+/* The chain of `head`.  write, bytes_max: as tq_vq_chain_walk(). */
+static inline void ref_walk(struct ref_chain *c, const struct tq_mem *m, const void *ring,
+			    uint32_t size, bool indirect_ok, uint16_t head, bool write,
+			    uint32_t bytes_max)
+{
+	uint32_t limit = size < 128 ? size : 128, n_table = size, n_real = 0, at = head;
+	const uint8_t *table = ring;
+	uint64_t total = 0;
+	bool inside = false;
+
+	c->n_descs = c->n_pieces = c->n_bytes = 0;
+	c->verdict = TQ_DROP_BAD_CHAIN;
+	for (;;) {
+		struct tq_vring_desc d;
+
+		memcpy(&d, table + (size_t)at * 16, 16);
+		c->n_descs++;
+		if (d.flags & 4) {
+			table = ref_table(m, &d);
+			if (inside || !indirect_ok || (d.flags & 1) || !table)
+				return;
+			inside = true;
+			n_table = d.len / 16;
+			at = 0;
+			continue;
+		}
+		if (n_real++ == limit)
+			return;
+		if (((d.flags & 2) != 0) != write)
+			return;
+		total += d.len;
+		if (total > bytes_max && !write) {
+			c->verdict = TQ_DROP_TOO_LONG;
+			return;
+		}
+		if (!ref_add(c, m, d.addr, TQ_MIN(d.len, bytes_max - c->n_bytes)))
+			return;
+		if (!(d.flags & 1)) {
+			c->verdict = TQ_DROP_NONE;
+			return;
+		}
+		if (d.next >= n_table)
+			return;
+		at = d.next;
+	}
+}
+
+/* What the peek of a sending ring must say about the chain; header bytes are byte[0 ..
+ * hdr_bytes). */
+static inline enum tq_drop_reason ref_tx_verdict(const struct ref_chain *c, uint32_t hdr_bytes)
+{
+	if (c->verdict)
+		return c->verdict;
+	if (c->n_bytes < hdr_bytes + TQ_ETH_HDR_BYTES)
+		return TQ_DROP_RUNT;
+	return *c->byte[0] || *c->byte[1] ? TQ_DROP_BAD_HEADER : TQ_DROP_NONE;
+}
+
+/* Is the peeked frame what the reference says?  Returns NULL, or what differs. */
+static inline const char *ref_tx_differs(const struct ref_chain *c, uint32_t hdr_bytes,
+					 const struct tq_frame *f)
+{
+	const struct tq_span *span = tq_frame_spans(f);
+	enum tq_drop_reason verdict = ref_tx_verdict(c, hdr_bytes);
+	uint32_t at = hdr_bytes;
+
+	if (f->drop != verdict)
+		return "verdict";
+	if (f->n_descs != c->n_descs)
+		return "n_descs";
+	if (verdict)
+		return f->n_spans || f->copy_bytes ? "bytes of a dropped frame" : NULL;
+	if (f->len_bytes != c->n_bytes - hdr_bytes)
+		return "len_bytes";
+	if (f->copy_bytes != TQ_MIN(f->len_bytes, (uint32_t)TQ_PEEK_BYTES))
+		return "copy_bytes";
+	for (uint32_t i = 0; i < f->copy_bytes; i++) {
+		if (f->copy[i] != *c->byte[at++])
+			return "copy";
+	}
+	for (uint32_t s = 0; s < f->n_spans; s++) {
+		for (uint32_t i = 0; i < span[s].len_bytes; i++) {
+			if (at >= c->n_bytes || span[s].addr + i != c->byte[at++])
+				return "span";
+		}
+	}
+	return at == c->n_bytes ? NULL : "spans end early";
+}
+
+#endif
