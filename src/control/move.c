@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* Tenants change their worker: no bucket is reset, and nobody else notices.
+ *
+ *   STOPPING    their rings stop; the guests keep what is in them
+ *   OWNERLESS   balances are taken, a snapshot without owner is published and adopted
+ *   CARRYING    their ports and devices leave the old worker and come to the new one
+ *   CREDITING   a snapshot with the new owner and the balances is published and adopted; then the rings start
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/internal.h"
+
+int tq_move_prepare(struct tq_control *c)
+{
+	tq_verify(c->move.stage == TQ_MOVE_NONE);
+	if (!c->move.credit)
+		c->move.credit = calloc(TQ_NODES_MAX, sizeof(*c->move.credit));
+	if (!c->move.has_credit)
+		c->move.has_credit = calloc(TQ_NODES_MAX, sizeof(*c->move.has_credit));
+	if (c->move.credit && c->move.has_credit)
+		return 0;
+	tq_move_cancel(c);
+	return -ENOMEM;
+}
+
+void tq_move_cancel(struct tq_control *c)
+{
+	free(c->move.credit);
+	free(c->move.has_credit);
+	c->move = (struct tq_move){ .stage = TQ_MOVE_NONE };
+}
+
+static struct tq_ctl_tenant *tenant_of(const struct tq_control *c, const struct tq_vport *p)
+{
+	for (uint32_t i = 0; i < c->now.model->n_ports; i++) {
+		if (c->now.port[i] == p)
+			return c->now.tenant[c->now.model->ports[i].tenant];
+	}
+	return NULL;
+}
+
+static bool moves(const struct tq_ctl_tenant *t)
+{
+	return t->worker != t->goal;
+}
+
+void tq_move_start(struct tq_control *c)
+{
+	struct tq_vport *p;
+
+	tq_verify(c->move.stage == TQ_MOVE_NONE && c->move.credit);
+	c->move.stage = TQ_MOVE_STOPPING;
+	TAILQ_FOREACH(p, &c->ports, link) {
+		if (!moves(tenant_of(c, p)))
+			continue;
+		p->held = true;
+		tq_vport_reconcile(p);
+	}
+	tq_log_info("control", "moving tenants between workers");
+}
+
+static bool all_quiet(const struct tq_control *c)
+{
+	const struct tq_vport *p;
+
+	TAILQ_FOREACH(p, &c->ports, link) {
+		if (p->held && !tq_vport_is_quiet(p))
+			return false;
+	}
+	return true;
+}
+
+/* The rings are stopped and answered: the worker no longer changes these nodes. */
+static void take_node(struct tq_control *c, uint32_t worker, uint32_t node, struct tq_node_stats *base)
+{
+	const struct tq_sched *s = tq_worker_sched(c->worker[worker]);
+
+	if (!tq_sched_node_exists(s, node))
+		return;
+	tq_sched_node_credit_get(s, node, &c->move.credit[node]);
+	c->move.has_credit[node] = 1;
+	tq_stats_add(base, tq_sched_node_stats(s, node));
+}
+
+static void take_credits(struct tq_control *c)
+{
+	struct tq_vport *p;
+
+	TAILQ_FOREACH(p, &c->ports, link) {
+		struct tq_ctl_tenant *t = tenant_of(c, p);
+
+		if (!p->held || t->worker == TQ_ID_NONE)
+			continue;
+		take_node(c, t->worker, TQ_NODE_PORT_TX(p->id), &p->tx_base);
+		take_node(c, t->worker, TQ_NODE_PORT_RX(p->id), &p->rx_base);
+	}
+	for (uint32_t i = 0; i < c->now.model->n_tenants; i++) {
+		struct tq_ctl_tenant *t = c->now.tenant[i];
+
+		if (!moves(t))
+			continue;
+		take_node(c, t->worker, TQ_NODE_TENANT_TX(t->id), &t->tx_base);
+		take_node(c, t->worker, TQ_NODE_TENANT_RX(t->id), &t->rx_base);
+		t->worker = TQ_ID_NONE;
+	}
+}
+
+static void enter(struct tq_control *c, enum tq_move_stage stage)
+{
+	c->move.stage = stage;
+	c->move.revision = 0;
+	tq_control_wake(c);
+}
+
+static void leave_old_worker(struct tq_control *c)
+{
+	struct tq_vport *p;
+
+	TAILQ_FOREACH(p, &c->ports, link) {
+		if (p->held && p->added && p->worker != tenant_of(c, p)->goal)
+			tq_vport_del(p);
+	}
+}
+
+/* True when everybody has come to the new worker. */
+static bool carry(struct tq_control *c)
+{
+	struct tq_vport *p;
+	bool all = true;
+
+	TAILQ_FOREACH(p, &c->ports, link) {
+		uint32_t goal;
+
+		if (!p->held)
+			continue;
+		goal = tenant_of(c, p)->goal;
+		if (p->added && p->worker == goal)
+			continue;
+		all = false;
+		if (!p->added && p->worker_left && tq_vport_is_quiet(p))
+			tq_vport_add(p, goal);
+	}
+	for (uint32_t i = 0; i < c->now.model->n_links; i++)
+		all &= tq_link_is_settled(c->now.link[i]);
+	return all;
+}
+
+static void own(struct tq_control *c)
+{
+	for (uint32_t i = 0; i < c->now.model->n_tenants; i++)
+		c->now.tenant[i]->worker = c->now.tenant[i]->goal;
+}
+
+static void finish(struct tq_control *c)
+{
+	struct tq_vport *p;
+
+	tq_move_cancel(c);
+	TAILQ_FOREACH(p, &c->ports, link) {
+		if (!p->held)
+			continue;
+		p->held = false;
+		tq_vport_reconcile(p);
+	}
+	tq_log_info("control", "tenants moved");
+}
+
+void tq_move_poll(struct tq_control *c)
+{
+	switch (c->move.stage) {
+	case TQ_MOVE_NONE:
+		break;
+	case TQ_MOVE_STOPPING:
+		if (!all_quiet(c))
+			break;
+		take_credits(c);
+		enter(c, TQ_MOVE_OWNERLESS);
+		c->dirty = true;
+		break;
+	case TQ_MOVE_OWNERLESS:
+		if (!tq_publish_adopted(c, c->move.revision))
+			break;
+		leave_old_worker(c);
+		enter(c, TQ_MOVE_CARRYING);
+		break;
+	case TQ_MOVE_CARRYING:
+		if (!carry(c))
+			break;
+		own(c);
+		enter(c, TQ_MOVE_CREDITING);
+		c->dirty = true;
+		break;
+	case TQ_MOVE_CREDITING:
+		if (tq_publish_adopted(c, c->move.revision))
+			finish(c);
+		break;
+	}
+}

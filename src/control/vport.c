@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* A port's life: attachment, place at a worker, end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/internal.h"
+
+static void on_added(void *arg, const struct tq_event *event)
+{
+	struct tq_vport *p = arg;
+
+	(void)event;
+	tq_verify(!p->added);
+	p->added = true;
+	tq_vport_reconcile(p);
+	tq_vport_advance(p);
+}
+
+static void on_deleted(void *arg, const struct tq_event *event)
+{
+	struct tq_vport *p = arg;
+
+	(void)event;
+	p->worker_left = true;
+	tq_vport_advance(p);
+}
+
+static void on_remapped(void *arg, const struct tq_event *event)
+{
+	struct tq_vport *p = arg;
+
+	(void)event;
+	tq_verify(p->switch_asked);
+	p->switch_asked = false;
+	p->c->env.attach->mem_switched(p->attach);
+}
+
+int tq_vport_new(struct tq_control *c, const char *tenant, const char *name, struct tq_vport **ret_vport)
+{
+	struct tq_vport *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->id = tq_idpool_take(&c->port_ids);
+	if (p->id == UINT32_MAX) {
+		free(p);
+		return -ENOSPC;
+	}
+	p->c = c;
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	snprintf(p->tenant, sizeof(p->tenant), "%s", tenant);
+	p->worker = TQ_ID_NONE;
+	p->network = TQ_ID_NONE;
+	p->life = TQ_VPORT_PLANNED;
+	p->made_ns = c->env.now_ns(c->env.ctx);
+	p->add.done = on_added;
+	p->del.done = on_deleted;
+	p->remap.done = on_remapped;
+	p->add.arg = p->del.arg = p->remap.arg = p;
+	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++)
+		tq_vring_init(&p->ring[i], p, i);
+	*ret_vport = p;
+	return 0;
+}
+
+struct tq_vport *tq_vport_free(struct tq_vport *p)
+{
+	if (!p)
+		return NULL;
+	tq_verify(!p->attach && !p->attach_next && !p->attach_plan);
+	tq_verify(!p->added && tq_vport_is_quiet(p));
+	if (p->c->port_by_id[p->id] == p)
+		p->c->port_by_id[p->id] = NULL;
+	tq_idpool_give(&p->c->port_ids, p->id);
+	tq_port_free(p->port);
+	tq_port_free(p->port_next);
+	tq_port_free(p->port_plan);
+	free(p->sample);
+	free(p);
+	return NULL;
+}
+
+const char *tq_vport_name(const struct tq_vport *p)
+{
+	return p->name;
+}
+
+bool tq_vport_is_quiet(const struct tq_vport *p)
+{
+	if (p->add.pending || p->del.pending || p->remap.pending)
+		return false;
+	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
+		if (p->ring[i].at != TQ_VRING_STOPPED)
+			return false;
+	}
+	return true;
+}
+
+void tq_vport_reconcile(struct tq_vport *p)
+{
+	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++)
+		tq_vring_reconcile(&p->ring[i]);
+}
+
+void tq_vport_add(struct tq_vport *p, uint32_t worker)
+{
+	tq_verify(!p->added && !p->add.pending && p->port);
+	p->worker = worker;
+	p->worker_left = false;
+	memset(&p->add.cmd, 0, sizeof(p->add.cmd));
+	p->add.cmd.op = TQ_CMD_PORT_ADD;
+	p->add.cmd.port = p->port;
+	tq_op_send(p->c, worker, &p->add);
+}
+
+void tq_vport_del(struct tq_vport *p)
+{
+	tq_verify(p->added && tq_vport_is_quiet(p));
+	p->added = false;
+	p->worker_left = false;
+	memset(&p->del.cmd, 0, sizeof(p->del.cmd));
+	p->del.cmd.op = TQ_CMD_PORT_DEL;
+	p->del.cmd.port = p->port;
+	tq_op_send(p->c, p->worker, &p->del);
+}
+
+/* ---- the attachment ---- */
+
+void tq_vport_detach(struct tq_vport *p)
+{
+	if (!p->attach || p->closing)
+		return;
+	p->closing = true;
+	p->c->env.attach->close(p->attach);
+}
+
+void tq_vport_closed(struct tq_vport *p, struct tq_attach *a)
+{
+	struct tq_control *c = p->c;
+
+	tq_verify(a == p->attach || a == p->attach_next || a == p->attach_plan);
+	if (a == p->attach_plan) {
+		p->attach_plan = NULL;
+		return;
+	}
+	if (a == p->attach_next) {
+		p->attach_next = NULL;
+	} else {
+		p->attach = NULL;
+		p->closing = p->started = false;
+	}
+	tq_control_wake(c);
+}
+
+void tq_vport_attached(struct tq_vport *p)
+{
+	p->attaches++;
+	p->attached_ns = p->c->env.now_ns(p->c->env.ctx);
+	p->quarantine[0] = '\0';
+	tq_log_info("port", "%s: front-end attached", p->name);
+}
+
+void tq_vport_detached(struct tq_vport *p, const char *text)
+{
+	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
+		tq_verify(!p->ring[i].lent && !p->ring[i].stop_asked);
+		p->ring[i].broken = p->ring[i].refused = false;
+	}
+	p->attached_ns = 0;
+	p->detached_ns = p->c->env.now_ns(p->c->env.ctx);
+	p->memory_lost = false;
+	p->poisoned = NULL;
+	p->quarantine[0] = '\0';
+	snprintf(p->detach_reason, sizeof(p->detach_reason), "%s", text ? text : "");
+	tq_log_info("port", "%s: front-end detached: %s", p->name, p->detach_reason);
+	tq_bind_forget(p);
+}
+
+void tq_vport_fault(struct tq_vport *p, uint32_t ring, int fault)
+{
+	const char *why = tq_vq_fault_name((enum tq_vq_fault)fault);
+
+	tq_verify(ring < TQ_RINGS_MAX);
+	/* It may have been stopped, and even started again, since the worker said so. */
+	if (p->ring[ring].at == TQ_VRING_STOPPED || p->ring[ring].at == TQ_VRING_STARTING)
+		return;
+	p->ring[ring].broken = true;
+	if (p->memory_lost)
+		return;
+	snprintf(p->quarantine, sizeof(p->quarantine), "virtqueue %u is broken: %s", ring, why);
+	tq_log_warn("port", "%s: quarantined: %s; it heals when the guest's driver starts again", p->name,
+		    p->quarantine);
+}
+
+void tq_vport_check_memory(struct tq_vport *p)
+{
+	if (p->memory_lost || !p->poisoned || !__atomic_load_n(p->poisoned, __ATOMIC_RELAXED))
+		return;
+	p->memory_lost = true;
+	snprintf(p->quarantine, sizeof(p->quarantine),
+		 "guest memory was taken away: the front-end shrank or truncated its memory file");
+	tq_log_error("port", "%s: quarantined: %s; it heals when the front-end attaches again", p->name,
+		     p->quarantine);
+	tq_vport_reconcile(p);
+}
+
+/* ---- what comes next ---- */
+
+void tq_vport_leave(struct tq_vport *p)
+{
+	p->life = TQ_VPORT_LEAVING;
+	if (p->attach_next)
+		p->c->env.attach->close(p->attach_next);
+	tq_vport_detach(p);
+}
+
+/* The object with the other number of queue pairs takes over, counters and all. */
+static void swap_port(struct tq_vport *p)
+{
+	p->port_next->counters = p->port->counters;
+	p->port = tq_port_free(p->port);
+	p->port = p->port_next;
+	p->port_next = NULL;
+}
+
+static void advance_live(struct tq_vport *p)
+{
+	if (p->held || !tq_vport_is_quiet(p) || p->attach || !(p->port_next || p->attach_next))
+		return;
+	if (p->port_next) {
+		if (p->added) {
+			tq_vport_del(p);
+			return;
+		}
+		swap_port(p);
+		tq_vport_add(p, p->worker);
+		return;
+	}
+	if (p->added && tq_publish_adopted(p->c, p->named_revision)) {
+		p->attach = p->attach_next;
+		p->attach_next = NULL;
+		p->started = true;
+		p->c->env.attach->start(p->attach);
+	}
+}
+
+void tq_vport_advance(struct tq_vport *p)
+{
+	switch (p->life) {
+	case TQ_VPORT_PLANNED:
+		break;
+	case TQ_VPORT_LIVE:
+		advance_live(p);
+		break;
+	case TQ_VPORT_LEAVING:
+		if (p->attach || p->attach_next || !tq_vport_is_quiet(p))
+			break;
+		p->life = TQ_VPORT_UNNAMED;
+		tq_control_changed(p->c);
+		break;
+	case TQ_VPORT_UNNAMED:
+		if (!tq_publish_adopted(p->c, p->unnamed_revision))
+			break;
+		p->life = TQ_VPORT_DELETING;
+		if (p->added)
+			tq_vport_del(p);
+		break;
+	case TQ_VPORT_DELETING:
+		break; /* freed by the poll when the worker has left it */
+	}
+}
+
+enum tq_port_state tq_vport_state(const struct tq_vport *p)
+{
+	struct tq_attach_info info = { 0 };
+
+	if (p->life > TQ_VPORT_LIVE || p->closing)
+		return TQ_PORT_CLOSING;
+	if (!p->admin_up)
+		return TQ_PORT_ADMIN_DOWN;
+	if (p->quarantine[0] != '\0')
+		return TQ_PORT_QUARANTINED;
+	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
+		if (p->ring[i].lent && p->ring[i].at == TQ_VRING_RUNNING)
+			return TQ_PORT_RUNNING;
+	}
+	if (p->attach)
+		p->c->env.attach->info(p->attach, &info);
+	if (info.connected)
+		return TQ_PORT_CONNECTED;
+	return p->client ? TQ_PORT_CONNECTING : TQ_PORT_LISTENING;
+}
+
+void tq_vport_counters(const struct tq_vport *p, struct tq_port_counters *ret)
+{
+	const uint64_t *from = (const uint64_t *)(const void *)&p->port->counters;
+	uint64_t *to = (uint64_t *)(void *)ret;
+
+	/* A list of u64 that one worker writes: each is read once, relaxed. */
+	for (size_t i = 0; i < sizeof(*ret) / sizeof(uint64_t); i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
