@@ -177,7 +177,7 @@ static void bench_case(uint32_t ports, uint32_t active_pairs, uint32_t len_bytes
 	b->n_ports = ports;
 	if (tq_sim_world_new(&b->world))
 		die("world");
-	conf.io.ctx = b->world;
+	conf.io.ctx = tq_sim_seat(b->world, 0);
 	conf.snapshot = &b->snap;
 	if (tq_worker_new(&conf, &b->w))
 		die("tq_worker_new");

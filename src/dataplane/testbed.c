@@ -90,7 +90,7 @@ void bed_run(struct bed *b, uint64_t ns)
 		uint64_t next_ns = tq_worker_step(b->w, b->now_ns);
 
 		collect_events(b);
-		if (tq_sim_kick_pending(b->world) || next_ns <= b->now_ns)
+		if (tq_sim_kick_pending(tq_sim_seat(b->world, 0)) || next_ns <= b->now_ns)
 			next_ns = b->now_ns + 1000;
 		b->now_ns = TQ_MIN(next_ns, end_ns);
 	}
@@ -173,7 +173,7 @@ struct bed *bed_new(uint32_t n, uint32_t ring_size)
 	b->now_ns = 1000000000;
 	b->hold_ns = 2000000;
 	assert_int_equal(tq_sim_world_new(&b->world), 0);
-	conf.io.ctx = b->world;
+	conf.io.ctx = tq_sim_seat(b->world, 0);
 	conf.snapshot = &b->snap;
 	assert_int_equal(tq_worker_new(&conf, &b->w), 0);
 	for (uint32_t i = 0; i < n; i++) {

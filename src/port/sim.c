@@ -13,12 +13,22 @@
 #define HDR_MAX 16 /* room for either header size */
 #define ALIGN_BYTES 4096
 
-struct tq_sim_world {
-	struct tq_ring *ring[TQ_PORTS_MAX][2 * TQ_QUEUE_PAIRS_MAX]; /* registered by the worker */
-	struct tq_sim_guest *guest[TQ_PORTS_MAX];
+struct tq_sim_seat {
+	struct tq_sim_world *world;
 	uint32_t n_kicked;
 	struct tq_ring *kicked[TQ_PORTS_MAX * 2]; /* each ring at most once */
 	uint64_t cycles;
+};
+
+struct sim_slot {
+	struct tq_ring *ring; /* registered by a worker */
+	struct tq_sim_seat *seat;
+};
+
+struct tq_sim_world {
+	struct sim_slot slot[TQ_PORTS_MAX][2 * TQ_QUEUE_PAIRS_MAX];
+	struct tq_sim_guest *guest[TQ_PORTS_MAX];
+	struct tq_sim_seat seat[TQ_WORKERS_MAX];
 };
 
 int tq_sim_world_new(struct tq_sim_world **ret_world)
@@ -27,8 +37,16 @@ int tq_sim_world_new(struct tq_sim_world **ret_world)
 
 	if (!world)
 		return -ENOMEM;
+	for (uint32_t i = 0; i < TQ_WORKERS_MAX; i++)
+		world->seat[i].world = world;
 	*ret_world = world;
 	return 0;
+}
+
+struct tq_sim_seat *tq_sim_seat(struct tq_sim_world *world, uint32_t worker)
+{
+	tq_verify(worker < TQ_WORKERS_MAX);
+	return &world->seat[worker];
 }
 
 struct tq_sim_world *tq_sim_world_free(struct tq_sim_world *world)
@@ -39,10 +57,10 @@ struct tq_sim_world *tq_sim_world_free(struct tq_sim_world *world)
 
 void tq_sim_signal_burst(void *ctx, struct tq_ring *const *ring, uint32_t n)
 {
-	struct tq_sim_world *world = ctx;
+	struct tq_sim_seat *seat = ctx;
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct tq_sim_guest *g = world->guest[ring[i]->port->id];
+		struct tq_sim_guest *g = seat->world->guest[ring[i]->port->id];
 
 		if (g)
 			g->counters.interrupts++;
@@ -51,61 +69,61 @@ void tq_sim_signal_burst(void *ctx, struct tq_ring *const *ring, uint32_t n)
 
 uint32_t tq_sim_kicked_burst(void *ctx, struct tq_ring **ret_ring, uint32_t max)
 {
-	struct tq_sim_world *world = ctx;
-	uint32_t n = TQ_MIN(max, world->n_kicked);
+	struct tq_sim_seat *seat = ctx;
+	uint32_t n = TQ_MIN(max, seat->n_kicked);
 
-	memcpy(ret_ring, world->kicked, n * sizeof(ret_ring[0]));
-	world->n_kicked -= n;
-	memmove(world->kicked, world->kicked + n, world->n_kicked * sizeof(world->kicked[0]));
+	memcpy(ret_ring, seat->kicked, n * sizeof(ret_ring[0]));
+	seat->n_kicked -= n;
+	memmove(seat->kicked, seat->kicked + n, seat->n_kicked * sizeof(seat->kicked[0]));
 	return n;
 }
 
-bool tq_sim_kick_pending(const struct tq_sim_world *world)
+bool tq_sim_kick_pending(const struct tq_sim_seat *seat)
 {
-	return world->n_kicked > 0;
+	return seat->n_kicked > 0;
 }
 
 void tq_sim_kick_add(void *ctx, struct tq_ring *ring)
 {
-	struct tq_sim_world *world = ctx;
+	struct tq_sim_seat *seat = ctx;
 
-	world->ring[ring->port->id][ring->index] = ring;
+	seat->world->slot[ring->port->id][ring->index] = (struct sim_slot){ ring, seat };
 	ring->kick_slot = 0; /* it has kicks */
 }
 
 void tq_sim_kick_del(void *ctx, struct tq_ring *ring)
 {
-	struct tq_sim_world *world = ctx;
+	struct tq_sim_seat *seat = ctx;
 
-	world->ring[ring->port->id][ring->index] = NULL;
-	for (uint32_t i = 0; i < world->n_kicked; i++) {
-		if (world->kicked[i] == ring)
-			world->kicked[i] = world->kicked[--world->n_kicked];
+	seat->world->slot[ring->port->id][ring->index] = (struct sim_slot){ 0 };
+	for (uint32_t i = 0; i < seat->n_kicked; i++) {
+		if (seat->kicked[i] == ring)
+			seat->kicked[i] = seat->kicked[--seat->n_kicked];
 	}
 	ring->kick_slot = UINT32_MAX;
 }
 
 uint64_t tq_sim_cycles(void *ctx)
 {
-	struct tq_sim_world *world = ctx;
+	struct tq_sim_seat *seat = ctx;
 
-	return ++world->cycles;
+	return ++seat->cycles;
 }
 
 static void kick(struct tq_sim_guest *g, uint32_t index)
 {
-	struct tq_sim_world *world = g->world;
-	struct tq_ring *ring = world->ring[g->conf.port_id][index];
+	struct sim_slot *slot = &g->world->slot[g->conf.port_id][index];
+	struct tq_sim_seat *seat = slot->seat;
 
 	g->counters.kicks++;
-	if (!ring)
+	if (!seat)
 		return;
-	for (uint32_t i = 0; i < world->n_kicked; i++) {
-		if (world->kicked[i] == ring)
+	for (uint32_t i = 0; i < seat->n_kicked; i++) {
+		if (seat->kicked[i] == slot->ring)
 			return;
 	}
-	tq_verify(world->n_kicked < TQ_ARRAY_LEN(world->kicked));
-	world->kicked[world->n_kicked++] = ring;
+	tq_verify(seat->n_kicked < TQ_ARRAY_LEN(seat->kicked));
+	seat->kicked[seat->n_kicked++] = slot->ring;
 }
 
 void tq_sim_guest_kick(struct tq_sim_guest *g, uint32_t ring)

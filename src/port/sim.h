@@ -20,20 +20,23 @@
 
 struct tq_worker_io;
 
-/* The world of one worker: which rings were kicked, which guests interrupted. */
+/* Which rings were kicked, which guests interrupted. Each worker has a seat in it. */
 struct tq_sim_world;
+struct tq_sim_seat;
 
 /* Returns 0 or -ENOMEM. */
 int tq_sim_world_new(struct tq_sim_world **ret_world);
 struct tq_sim_world *tq_sim_world_free(struct tq_sim_world *world); /* accepts NULL */
-/* The functions of struct tq_worker_io (dataplane/worker.h); ctx is the world. */
+/* worker below TQ_WORKERS_MAX. */
+struct tq_sim_seat *tq_sim_seat(struct tq_sim_world *world, uint32_t worker);
+/* The functions of struct tq_worker_io (dataplane/worker.h); ctx is the worker's seat. */
 void tq_sim_signal_burst(void *ctx, struct tq_ring *const *ring, uint32_t n);
 uint32_t tq_sim_kicked_burst(void *ctx, struct tq_ring **ret_ring, uint32_t max);
 void tq_sim_kick_add(void *ctx, struct tq_ring *ring);
 void tq_sim_kick_del(void *ctx, struct tq_ring *ring);
 uint64_t tq_sim_cycles(void *ctx); /* counts its calls: deterministic */
 /* Somebody was kicked and the worker has not been told yet. */
-bool tq_sim_kick_pending(const struct tq_sim_world *world);
+bool tq_sim_kick_pending(const struct tq_sim_seat *seat);
 
 struct tq_sim_guest_conf {
 	uint32_t port_id; /* whose kicks these are */
