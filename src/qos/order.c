@@ -66,7 +66,8 @@ static uint64_t guar_clock(struct tq_sched *s, struct tq_inst *p, uint64_t now_n
 	if (vt_ns <= i->g_ns + ARREARS_NS)
 		return vt_ns;
 	late_ns = vt_ns - i->g_ns;
-	limit_ns = 2 * share_ns(s->node[i->node].inv_min, i->piece_bytes);
+	/* Two frames, of whichever sibling has the longest: one that blocks it, and its own. */
+	limit_ns = 2 * share_ns(s->node[i->node].inv_min, p->piece_bytes);
 	limit_ns = TQ_MAX(limit_ns, ARREARS_NS);
 	if (late_ns > limit_ns) {
 		p->offset_ns += late_ns - limit_ns;
@@ -139,16 +140,27 @@ static void guar_advance(struct tq_sched *s, uint32_t inst, struct tq_inst *p, b
 	}
 }
 
+/* The largest visit of late, to expect of the next. Forgotten slowly: a deadline that expects too little
+ * lets siblings with longer pieces pass, and its owner would be late by their difference. */
+static void piece_note(struct tq_inst *i, uint32_t piece_bytes)
+{
+	uint32_t faded_bytes = i->piece_bytes - (i->piece_bytes >> 8);
+
+	i->piece_bytes = TQ_MAX(piece_bytes, faded_bytes);
+}
+
 void tq_order_served(struct tq_sched *s, uint32_t node, uint32_t link, bool guaranteed,
-		     uint32_t bytes, uint64_t now_ns)
+		     const struct tq_served *v, uint64_t now_ns)
 {
 	const struct tq_node *n = &s->node[node];
-	uint32_t inst = tq_tree_inst(s, node, link), others;
+	uint32_t inst = tq_tree_inst(s, node, link), others, bytes = v->bytes;
 	struct tq_inst *i = &s->inst[inst], *p = &s->inst[tq_tree_up(s, n, link)];
 	bool in_heap = n->heap_mask >> link & 1;
 
 	tq_assert(bytes <= TQ_SCHED_PIECE_BYTES_MAX);
-	i->piece_bytes = bytes;
+	piece_note(i, v->piece_bytes);
+	if (n->level == 0)
+		piece_note(p, v->piece_bytes); /* the root of the link has no order of its own */
 	if (!guaranteed) {
 		uint64_t tag = i->share.key;
 

@@ -276,21 +276,23 @@ void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t byte
 		   const struct tq_head *next, uint64_t now_ns)
 {
 	/* A visit that brought nothing costs its turn, or the same queue would be picked for ever. */
-	uint32_t turn_bytes = (uint32_t)TQ_MIN(bytes ? bytes : pick->head.head_bytes,
-					       (uint64_t)TQ_SCHED_PIECE_BYTES_MAX);
+	struct tq_served v;
 	uint32_t node = pick->head.leaf, link = pick->head.link;
 	bool again;
 
 	tq_assert(s->picked == pick->queue && s->queue[pick->queue].state == TQ_QUEUE_PICKED);
 	tq_assert(s->queue[pick->queue].head.leaf == node && (bytes > 0) == (frames > 0));
 	s->picked = TQ_QUEUE_NONE;
-	again = queue_served(s, pick->queue, turn_bytes, next, now_ns);
+	v.bytes = (uint32_t)TQ_MIN(bytes ? bytes : pick->head.head_bytes,
+				   (uint64_t)TQ_SCHED_PIECE_BYTES_MAX);
+	v.piece_bytes = TQ_MIN(v.bytes, TQ_SCHED_QUANTUM_BYTES + pick->head.head_bytes);
+	again = queue_served(s, pick->queue, v.bytes, next, now_ns);
 	while (node != TQ_NODE_NONE) {
 		struct tq_node *n = &s->node[node];
 		bool guaranteed = pick->guaranteed >> n->level & 1;
 
 		node_charge(s, node, guaranteed, bytes, frames, now_ns);
-		tq_order_served(s, node, link, guaranteed, turn_bytes, now_ns);
+		tq_order_served(s, node, link, guaranteed, &v, now_ns);
 		node = n->parent;
 	}
 	link_charge(s, link, bytes, now_ns);

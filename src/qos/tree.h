@@ -229,9 +229,15 @@ uint32_t tq_order_choose(struct tq_sched *s, struct tq_inst *p, uint64_t now_ns,
 			 bool *ret_guaranteed);
 void tq_order_enter(struct tq_sched *s, uint32_t inst, uint32_t parent_inst, uint64_t now_ns);
 void tq_order_leave(struct tq_sched *s, uint32_t inst, uint32_t parent_inst);
-/* A visit of `bytes` to node on link was guaranteed, or excess, at the level of the node. */
+/* What a visit brought, as the orders see it. */
+struct tq_served {
+	uint32_t bytes;
+	uint32_t piece_bytes; /* of that, what it would have been with a rival */
+};
+
+/* A visit to node on link was guaranteed, or excess, at the level of the node. */
 void tq_order_served(struct tq_sched *s, uint32_t node, uint32_t link, bool guaranteed,
-		     uint32_t bytes, uint64_t now_ns);
+		     const struct tq_served *v, uint64_t now_ns);
 /* min, weight or priority of the node changed; p is new, the node still has the old. */
 void tq_order_set(struct tq_sched *s, uint32_t node, const struct tq_node_params *p,
 		  uint64_t now_ns);
