@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/attach_vhost.h"
+#include "control/sockperm.h"
+#include "vhost/backend.h"
+#include "vhost/connect.h"
+#include "vhost/listen.h"
+#include "vhost/mapper.h"
+
+struct tq_attach_vhost {
+	struct event_base *base;
+	struct tq_mapper *mapper;
+	struct event *mapper_event;
+	uint32_t n_attached, n_open; /* connections, attachments */
+};
+
+struct tq_attach {
+	struct tq_attach_vhost *av;
+	struct tq_vport *owner;
+	struct tq_vu_conf conf;
+	bool client, started, closing;
+	uint32_t calls; /* our functions that are running inside the connection: it may end in there */
+	char path[TQ_SOCK_PATH_MAX];
+	struct tq_listen listen;
+	struct tq_connect connect;
+	struct event *listen_event, *timer, *conn_event;
+	bool listening; /* listen_event is added */
+	short conn_events; /* of poll(), that conn_event is added for */
+	struct tq_vu_backend *conn;
+	uint64_t connected_ns;
+};
+
+static uint64_t now(void)
+{
+	return tq_clock_monotonic_ns();
+}
+
+static void destroy(struct tq_attach *a)
+{
+	tq_verify(!a->conn && a->calls == 0);
+	if (a->listen_event)
+		event_free(a->listen_event);
+	if (a->timer)
+		event_free(a->timer);
+	if (!a->client)
+		tq_listen_close(&a->listen);
+	a->av->n_open--;
+	free(a);
+}
+
+/* Closed for good and nobody is inside: tell control, which forgets it. */
+static void finish(struct tq_attach *a)
+{
+	if (!a->closing || a->conn || a->calls > 0)
+		return;
+	tq_vport_closed(a->owner, a);
+	destroy(a);
+}
+
+/* ---- what to wait for ---- */
+
+static void on_conn(evutil_socket_t fd, short what, void *arg);
+
+static void wait_conn(struct tq_attach *a)
+{
+	short want = a->conn ? tq_vu_events(a->conn) : 0;
+
+	if (want == a->conn_events)
+		return;
+	if (a->conn_event)
+		event_free(a->conn_event);
+	a->conn_event = NULL;
+	a->conn_events = 0;
+	if (!want || tq_vu_fd(a->conn) < 0)
+		return;
+	a->conn_event = event_new(a->av->base, tq_vu_fd(a->conn),
+				  EV_PERSIST | (want & POLLIN ? EV_READ : 0) | (want & POLLOUT ? EV_WRITE : 0), on_conn,
+				  a);
+	if (a->conn_event && event_add(a->conn_event, NULL) == 0)
+		a->conn_events = want;
+}
+
+static void wait_listen(struct tq_attach *a, uint64_t now_ns)
+{
+	bool want = a->started && !a->closing && !a->client && tq_listen_wants(&a->listen, now_ns);
+
+	if (want == a->listening)
+		return;
+	if (want)
+		event_add(a->listen_event, NULL);
+	else
+		event_del(a->listen_event);
+	a->listening = want;
+}
+
+static uint64_t deadline_ns(const struct tq_attach *a)
+{
+	uint64_t t = TQ_TIME_NEVER_NS;
+
+	if (a->conn)
+		t = tq_vu_deadline_ns(a->conn);
+	else if (a->client && a->started && !a->closing)
+		t = a->connect.next_ns;
+	if (!a->client && a->started && !a->closing && !a->listening)
+		t = TQ_MIN(t, a->listen.resume_ns);
+	return t;
+}
+
+static void update(struct tq_attach *a)
+{
+	uint64_t now_ns = now(), t, wait_ns;
+	struct timeval tv;
+
+	wait_conn(a);
+	wait_listen(a, now_ns);
+	t = deadline_ns(a);
+	if (t == TQ_TIME_NEVER_NS) {
+		event_del(a->timer);
+		return;
+	}
+	wait_ns = t > now_ns ? t - now_ns : 0;
+	tv.tv_sec = (time_t)(wait_ns / TQ_NS_PER_S);
+	tv.tv_usec = (suseconds_t)(wait_ns % TQ_NS_PER_S / 1000 + 1); /* not a microsecond early: it would spin */
+	event_add(a->timer, &tv);
+}
+
+/* The connection may end, and with it the attachment, inside what is called between these two. */
+static void enter(struct tq_attach *a)
+{
+	a->calls++;
+}
+
+static void leave(struct tq_attach *a)
+{
+	tq_verify(a->calls > 0);
+	a->calls--;
+	if (a->calls > 0)
+		return;
+	if (a->closing && !a->conn)
+		finish(a);
+	else
+		update(a);
+}
+
+/* ---- the connection's callbacks ---- */
+
+static enum tq_call_kind call_kind(enum tq_vu_call_kind kind)
+{
+	switch (kind) {
+	case TQ_VU_CALL_EVENTFD:
+		return TQ_CALL_EVENTFD;
+	case TQ_VU_CALL_SOCKET:
+		return TQ_CALL_SOCKET;
+	case TQ_VU_CALL_NONE:
+		break;
+	}
+	return TQ_CALL_NONE;
+}
+
+static int on_ring_start(void *ctx, uint32_t ring, const struct tq_vu_ring_conf *conf)
+{
+	struct tq_attach *a = ctx;
+	struct tq_vport_ring_conf rc = { .vq = conf->vq,
+					 .kick_fd = conf->kick_fd,
+					 .call_fd = conf->call_fd,
+					 .call_kind = call_kind(conf->call_kind),
+					 .poisoned = conf->poisoned };
+
+	tq_vport_ring_start(a->owner, ring, &rc);
+	return 0;
+}
+
+static void on_ring_stop(void *ctx, uint32_t ring)
+{
+	tq_vport_ring_stop(((struct tq_attach *)ctx)->owner, ring);
+}
+
+static void on_kick_replaced(void *ctx, uint32_t ring, int kick_fd, int old_fd)
+{
+	tq_vport_kick_replaced(((struct tq_attach *)ctx)->owner, ring, kick_fd, old_fd);
+}
+
+static void on_call_replaced(void *ctx, uint32_t ring, int call_fd, enum tq_vu_call_kind kind, int old_fd)
+{
+	tq_vport_call_replaced(((struct tq_attach *)ctx)->owner, ring, call_fd, call_kind(kind), old_fd);
+}
+
+static void on_mem_switch(void *ctx, const struct tq_mem *mem)
+{
+	tq_vport_mem_switch(((struct tq_attach *)ctx)->owner, mem);
+}
+
+static void on_changed(void *ctx)
+{
+	struct tq_attach *a = ctx;
+
+	if (a->calls == 0)
+		update(a);
+}
+
+static void on_refused(void *ctx, const char *text)
+{
+	struct tq_attach *a = ctx;
+
+	tq_log_warn("vhost", "%s: refused: %s", tq_vport_name(a->owner), text);
+}
+
+static void on_closed(void *ctx, enum tq_vu_end end, const char *text)
+{
+	struct tq_attach *a = ctx;
+	char why[192];
+
+	snprintf(why, sizeof(why), "%s: %s", tq_vu_end_name(end), text);
+	/* The socket was closed just now, and nobody has opened anything since: its number is not taken yet. */
+	if (a->conn_event)
+		event_free(a->conn_event);
+	a->conn_event = NULL;
+	a->conn_events = 0;
+	a->conn = tq_vu_free(a->conn);
+	a->av->n_attached--;
+	if (a->client)
+		tq_connect_lost(&a->connect, a->connected_ns, now());
+	enter(a);
+	tq_vport_detached(a->owner, why);
+	leave(a);
+}
+
+static const struct tq_vu_ops vu_ops = {
+	.ring_start = on_ring_start,
+	.ring_stop = on_ring_stop,
+	.kick_replaced = on_kick_replaced,
+	.call_replaced = on_call_replaced,
+	.mem_switch = on_mem_switch,
+	.changed = on_changed,
+	.refused = on_refused,
+	.closed = on_closed,
+};
+
+/* ---- events ---- */
+
+static void serve(struct tq_attach *a, int fd)
+{
+	uint64_t now_ns = now();
+	int err = tq_vu_new(&a->conf, &vu_ops, a, fd, now_ns, &a->conn);
+
+	if (err) {
+		tq_log_error("vhost", "%s: front-end cannot be served: %s", tq_vport_name(a->owner), strerror(-err));
+		close(fd);
+		if (a->client)
+			tq_connect_lost(&a->connect, now_ns, now_ns);
+		return;
+	}
+	a->connected_ns = now_ns;
+	a->av->n_attached++;
+	tq_vport_attached(a->owner);
+}
+
+static void on_conn(evutil_socket_t fd, short what, void *arg)
+{
+	struct tq_attach *a = arg;
+
+	(void)fd;
+	(void)what;
+	enter(a);
+	tq_vu_io(a->conn, now());
+	leave(a);
+}
+
+static void on_listen(evutil_socket_t fd, short what, void *arg)
+{
+	struct tq_attach *a = arg;
+	int sock;
+
+	(void)fd;
+	(void)what;
+	enter(a);
+	sock = tq_listen_accept(&a->listen, a->conn != NULL, now());
+	if (sock >= 0)
+		serve(a, sock);
+	else if (sock == -EBUSY)
+		tq_log_warn("vhost", "%s: a second front-end was turned away", tq_vport_name(a->owner));
+	else if (sock != -EAGAIN)
+		tq_log_error("vhost", "%s: accept: %s", tq_vport_name(a->owner), strerror(-sock));
+	leave(a);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct tq_attach *a = arg;
+	int sock;
+
+	(void)fd;
+	(void)what;
+	enter(a);
+	if (a->conn) {
+		tq_vu_io(a->conn, now());
+	} else if (a->client && a->started && !a->closing) {
+		sock = tq_connect_try(&a->connect, now());
+		if (sock >= 0)
+			serve(a, sock);
+	}
+	leave(a);
+}
+
+/* ---- control's side ---- */
+
+/* Where to bind while a port of ours still has the path: beside it, to be renamed when that port has let go. */
+static int bind_path(struct tq_attach *a, bool replaces, char *ret_path, size_t size_bytes)
+{
+	const char *slash = strrchr(a->path, '/');
+	int n;
+
+	if (!replaces)
+		n = snprintf(ret_path, size_bytes, "%s", a->path);
+	else
+		n = snprintf(ret_path, size_bytes, "%.*s/.%x", slash ? (int)(slash - a->path) : 0, a->path,
+			     (unsigned)((uintptr_t)a >> 4 & 0xffffff));
+	return n < (int)size_bytes ? 0 : -ENAMETOOLONG;
+}
+
+static int open_listen(struct tq_attach *a, const struct tq_attach_conf *conf, const char **ret_key,
+		       struct tq_err *reterr)
+{
+	struct tq_listen_conf lc = { 0 };
+	struct tq_sockperm perm;
+	char path[TQ_SOCK_PATH_MAX];
+	int err = tq_sockperm_get(conf->host, conf->port, &perm, ret_key, reterr);
+
+	if (err)
+		return err;
+	*ret_key = "socket";
+	if (bind_path(a, conf->replaces, path, sizeof(path)))
+		err = tq_err_set(reterr, -ENAMETOOLONG, "%s: no room for a second name beside it", a->path);
+	if (!err) {
+		lc = (struct tq_listen_conf){ .path = path,
+					      .mode_bits = perm.mode_bits,
+					      .owner = perm.owner,
+					      .group = perm.group };
+		err = tq_listen_open(&a->listen, &lc, reterr);
+	}
+	if (err) {
+		tq_sockperm_explain(err, a->path, reterr);
+		return err;
+	}
+	a->listen_event = event_new(a->av->base, a->listen.fd, EV_READ | EV_PERSIST, on_listen, a);
+	return a->listen_event ? 0 : tq_err_set(reterr, -ENOMEM, "out of memory");
+}
+
+static int vhost_open(void *ctx, const struct tq_attach_conf *conf, struct tq_vport *owner,
+		      struct tq_attach **ret_attach, const char **ret_key, struct tq_err *reterr)
+{
+	struct tq_attach_vhost *av = ctx;
+	struct tq_attach *a = calloc(1, sizeof(*a));
+	int err = 0;
+
+	*ret_key = "socket";
+	if (!a)
+		return tq_err_set(reterr, -ENOMEM, "out of memory");
+	av->n_open++;
+	a->av = av;
+	a->owner = owner;
+	a->listen.fd = -1;
+	a->client = conf->port->mode == TQ_PORT_CLIENT;
+	a->conf = (struct tq_vu_conf){
+		.queue_pairs = conf->port->queue_pairs,
+		.mtu = conf->mtu,
+		.features = tq_vu_features_served(conf->port->queue_pairs, conf->mtu_offered),
+		.protocol_features = tq_vu_protocol_features_served(),
+		.mapper = av->mapper,
+	};
+	snprintf(a->path, sizeof(a->path), "%s", conf->port->socket_path);
+	a->timer = evtimer_new(av->base, on_timer, a);
+	if (!a->timer)
+		err = tq_err_set(reterr, -ENOMEM, "out of memory");
+	else if (!a->client)
+		err = open_listen(a, conf, ret_key, reterr);
+	else if (tq_connect_init(&a->connect, a->path))
+		err = tq_err_set(reterr, -ENAMETOOLONG, "%s: longer than %d bytes", a->path, TQ_SOCK_PATH_MAX - 1);
+	if (err) {
+		destroy(a);
+		return err;
+	}
+	*ret_attach = a;
+	return 0;
+}
+
+static void vhost_start(struct tq_attach *a)
+{
+	tq_verify(!a->started && !a->closing);
+	a->started = true;
+	if (!a->client && strcmp(a->listen.path, a->path) != 0) {
+		if (rename(a->listen.path, a->path) == 0)
+			snprintf(a->listen.path, sizeof(a->listen.path), "%s", a->path);
+		else
+			tq_log_error("vhost", "%s: %s cannot be renamed to %s: %s", tq_vport_name(a->owner),
+				     a->listen.path, a->path, strerror(errno));
+	}
+	update(a);
+}
+
+static int vhost_permit(struct tq_attach *a, const struct tq_attach_conf *conf, const char **ret_key,
+			struct tq_err *reterr)
+{
+	struct tq_sockperm perm;
+	int err = 0;
+
+	if (a->client)
+		return 0;
+	err = tq_sockperm_get(conf->host, conf->port, &perm, ret_key, reterr);
+	if (err)
+		return err;
+	*ret_key = "mode_bits";
+	return tq_sockperm_set(a->listen.path, &perm, reterr);
+}
+
+static void vhost_disconnect(struct tq_attach *a, const char *text)
+{
+	if (!a->conn)
+		return;
+	enter(a);
+	tq_vu_close(a->conn, text);
+	leave(a);
+}
+
+static void vhost_close(struct tq_attach *a)
+{
+	if (a->closing)
+		return;
+	a->closing = true;
+	if (!a->client) {
+		wait_listen(a, now());
+		if (a->listen_event)
+			event_free(a->listen_event); /* before the descriptor goes */
+		a->listen_event = NULL;
+		tq_listen_close(&a->listen);
+	}
+	enter(a);
+	if (a->conn)
+		tq_vu_close(a->conn, "the port was changed, removed or set down");
+	leave(a);
+}
+
+static void vhost_ring_stopped(struct tq_attach *a, uint32_t ring, uint16_t avail_index)
+{
+	enter(a);
+	tq_vu_ring_stopped(a->conn, ring, avail_index);
+	leave(a);
+}
+
+static void vhost_mem_switched(struct tq_attach *a)
+{
+	enter(a);
+	tq_vu_mem_switched(a->conn);
+	leave(a);
+}
+
+static void vhost_info(const struct tq_attach *a, struct tq_attach_info *ret_info)
+{
+	struct tq_vu_info info;
+
+	*ret_info = (struct tq_attach_info){ .connect_error = a->client ? a->connect.last_error : 0 };
+	if (!a->conn)
+		return;
+	tq_vu_info(a->conn, &info);
+	ret_info->connected = true;
+	ret_info->peer_pid = info.peer_pid;
+	ret_info->peer_uid = info.peer_uid;
+	ret_info->features = info.features;
+	ret_info->protocol_features = info.protocol_features;
+	ret_info->mem_bytes = info.mem_bytes;
+	ret_info->mem_regions = info.n_regions;
+	ret_info->mem_regions_unsealed = info.n_unsealed;
+	ret_info->n_rings = info.n_rings;
+	for (uint32_t i = 0; i < info.n_rings; i++) {
+		ret_info->ring[i].enabled = info.ring[i].enabled;
+		ret_info->ring[i].has_kick = info.ring[i].has_kick;
+		ret_info->ring[i].has_call = info.ring[i].has_call;
+		ret_info->ring[i].size = info.ring[i].size;
+	}
+}
+
+static void vhost_fd_close(void *ctx, int fd)
+{
+	(void)ctx;
+	close(fd);
+}
+
+const struct tq_attach_ops tq_attach_vhost_ops = {
+	.open = vhost_open,
+	.start = vhost_start,
+	.permit = vhost_permit,
+	.disconnect = vhost_disconnect,
+	.close = vhost_close,
+	.ring_stopped = vhost_ring_stopped,
+	.mem_switched = vhost_mem_switched,
+	.info = vhost_info,
+	.fd_close = vhost_fd_close,
+};
+
+static void on_mapper(evutil_socket_t fd, short what, void *arg)
+{
+	struct tq_attach_vhost *av = arg;
+
+	(void)fd;
+	(void)what;
+	tq_mapper_dispatch(av->mapper);
+}
+
+int tq_attach_vhost_new(struct event_base *base, struct tq_attach_vhost **ret_av)
+{
+	struct tq_attach_vhost *av = calloc(1, sizeof(*av));
+	int err;
+
+	if (!av)
+		return -ENOMEM;
+	av->base = base;
+	err = tq_mapper_new(&av->mapper);
+	if (!err) {
+		av->mapper_event = event_new(base, tq_mapper_fd(av->mapper), EV_READ | EV_PERSIST, on_mapper, av);
+		if (!av->mapper_event || event_add(av->mapper_event, NULL))
+			err = -ENOMEM;
+	}
+	if (err) {
+		tq_attach_vhost_free(av);
+		return err;
+	}
+	*ret_av = av;
+	return 0;
+}
+
+struct tq_attach_vhost *tq_attach_vhost_free(struct tq_attach_vhost *av)
+{
+	if (!av)
+		return NULL;
+	tq_verify(av->n_open == 0 && av->n_attached == 0);
+	if (av->mapper_event)
+		event_free(av->mapper_event);
+	tq_mapper_free(av->mapper);
+	free(av);
+	return NULL;
+}
