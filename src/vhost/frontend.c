@@ -251,8 +251,13 @@ int tq_vu_front_call(struct tq_vu_front *f, uint32_t request, const void *payloa
 				 .flags = TQ_VU_VERSION | (wants_ack ? TQ_VU_FLAG_NEED_REPLY : 0),
 				 .size_bytes = size_bytes };
 	union tq_vu_payload reply;
-	int rc = tq_vu_front_send(f, &hdr, payload, fds, n_fds);
+	int rc;
 
+	if (f->call_budget > 0 && --f->call_budget == 0) {
+		f->call_budget = 1; /* stays spent */
+		return -ECANCELED;
+	}
+	rc = tq_vu_front_send(f, &hdr, payload, fds, n_fds);
 	if (rc < 0 || !(has_reply || wants_ack))
 		return rc;
 	rc = tq_vu_front_reply(f, &reply);

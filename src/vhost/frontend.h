@@ -56,6 +56,8 @@ struct tq_vu_front {
 	struct tq_drv *drv;            /* shape [n_rings]; even: RX */
 	struct tq_vu_front_ring *ring; /* shape [n_rings] */
 	struct tq_vu_reader reader;
+	/* Calls that may still be made before -ECANCELED, to stop anywhere in a handshake; 0: no limit. */
+	uint32_t call_budget;
 };
 
 /* Guest memory, rings' descriptors; not connected. Returns 0; -EINVAL conf; -ENOMEM; -errno. */

@@ -37,8 +37,12 @@ static void drop(struct hc *h)
 
 static int advance(struct tq_vu_front *f, enum stage stage)
 {
+	uint64_t features;
 	int rc = 0;
 
+	/* One answer shows that the port has let us in; otherwise a case could pass on a closed socket. */
+	if (stage == CONNECTED)
+		return tq_vu_front_get_u64(f, TQ_VU_GET_FEATURES, &features);
 	if (stage == ATTACHED)
 		return tq_vu_front_attach(f);
 	if (stage >= NEGOTIATED)

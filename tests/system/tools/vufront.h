@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* vufront.h - what the modes of tq-vufront share: endpoints that attach, lose and find their daemon again.
+ *
+ * Thread:  one.
+ * Error:   a mode prints what failed and returns an exit code: 0 passed, 1 failed.
+ */
+#ifndef TQ_TESTS_VUFRONT_H
+#define TQ_TESTS_VUFRONT_H
+
+#include <signal.h>
+
+#include "vhost/connect.h"
+#include "vhost/frontend.h"
+#include "vhost/listen.h"
+
+struct vf_options {
+	struct tq_vu_front_conf front;
+	bool listen;            /* the daemon is the client */
+	uint32_t cycles;        /* --cycles */
+	int pid;                /* of the daemon: its descriptors are counted; 0: not */
+	const char *only;       /* --hostile: only cases with this id */
+	uint64_t rate_frames_s; /* --pair; 0: as fast as it goes */
+	uint32_t size_bytes;    /* of a frame, without FCS */
+	uint32_t seconds;
+	uint32_t drain_ms; /* the end of --pair: quiet for this long */
+	bool both;         /* --pair: B sends to A too */
+	bool announce; /* --pair: each end sends a broadcast after it attached, so that its address is known */
+	uint8_t mac[2][6];
+};
+
+/* One port of the daemon. */
+struct vf_end {
+	const char *path;
+	bool listens;
+	struct tq_listen l;
+	struct tq_connect c;
+	struct tq_vu_front *f;
+	uint64_t n_attached;
+};
+
+extern volatile sig_atomic_t vf_stop; /* SIGTERM, SIGINT */
+
+/* Returns 0; -errno with a message on stderr. */
+int vf_end_open(struct vf_end *e, const char *path, const struct vf_options *o);
+void vf_end_close(struct vf_end *e);
+/* Try to get a connection, without blocking. Returns 0 connected; -EAGAIN not yet. */
+int vf_end_try(struct vf_end *e);
+/* Connect f to the end's port; waits up to f's timeout. Returns 0 or -errno. */
+int vf_end_connect(struct vf_end *e, struct tq_vu_front *f);
+/* Connect and attach e->f, again and again up to its timeout. Returns 0 or -errno. */
+int vf_end_attach(struct vf_end *e);
+
+int vf_mode_pair(const struct vf_options *o, const char *path_a, const char *path_b);
+
+#endif

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* tq-vufront --pair: numbered frames from one port to another, and what became of each.
+ *
+ *      A driver TX -> daemon -> B driver RX      (and back with --both)
+ *
+ * The driver's own counts are the other half of conservation: sent = completed + available;
+ * lost = sent - received - available, by number, so that a frame that was delivered and is still available
+ * (the daemon was killed between the two) is not lost, and shows as duplicated when it comes again.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "vufront.h"
+
+#define ETHERTYPE_TEST 0x88b5 /* IEEE local experimental */
+#define MAGIC_DATA 0x74715344u
+#define MAGIC_ANNOUNCE 0x74715341u
+#define SEQ_MAX (1ULL << 32) /* the bitmap then takes 512 MiB */
+#define HDR_BYTES 28
+
+struct flow {
+	uint32_t from, to; /* ends */
+	uint64_t sent, received, duplicated, misordered, corrupt;
+	uint64_t last_seq_plus_1;
+	uint64_t last_rx_ns, longest_gap_ns;
+	uint8_t *seen; /* bit per number */
+	uint64_t seen_bytes;
+};
+
+struct end_state {
+	struct vf_end e;
+	uint64_t tx_sent, tx_completed, announced, rx_other, driver_errors;
+	bool filled; /* receive buffers are posted */
+};
+
+struct pair {
+	const struct vf_options *o;
+	struct end_state end[2];
+	struct flow flow[2];
+	uint32_t n_flows;
+	uint64_t begin_ns;
+};
+
+static void put_u16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static void put_u32(uint8_t *p, uint32_t v)
+{
+	put_u16(p, (uint16_t)(v >> 16));
+	put_u16(p + 2, (uint16_t)v);
+}
+
+static uint32_t get_u32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint64_t get_u64(const uint8_t *p)
+{
+	return (uint64_t)get_u32(p) << 32 | get_u32(p + 4);
+}
+
+/*   0 dst  6 src  12 type  14 magic  18 flow  20 number  28 bytes that depend on the number */
+static void build(uint8_t *f, uint32_t size_bytes, const uint8_t *dst, const uint8_t *src,
+		  uint32_t magic, uint16_t flow, uint64_t seq)
+{
+	memcpy(f, dst, 6);
+	memcpy(f + 6, src, 6);
+	put_u16(f + 12, ETHERTYPE_TEST);
+	put_u32(f + 14, magic);
+	put_u16(f + 18, flow);
+	put_u32(f + 20, (uint32_t)(seq >> 32));
+	put_u32(f + 24, (uint32_t)seq);
+	for (uint32_t i = HDR_BYTES; i < size_bytes; i++)
+		f[i] = (uint8_t)(seq + i);
+}
+
+static bool intact(const uint8_t *f, uint32_t bytes, uint32_t size_bytes, uint64_t seq)
+{
+	if (bytes != size_bytes)
+		return false;
+	for (uint32_t i = HDR_BYTES; i < bytes; i++) {
+		if (f[i] != (uint8_t)(seq + i))
+			return false;
+	}
+	return true;
+}
+
+static bool seen(const struct flow *fl, uint64_t seq)
+{
+	return seq / 8 < fl->seen_bytes && (fl->seen[seq / 8] & (1u << seq % 8));
+}
+
+/* False: out of memory. */
+static bool set_seen(struct flow *fl, uint64_t seq)
+{
+	if (seq / 8 >= fl->seen_bytes) {
+		uint64_t bytes = 2 * (seq / 8) + 65536;
+		uint8_t *p = realloc(fl->seen, bytes);
+
+		if (!p)
+			return false;
+		memset(p + fl->seen_bytes, 0, bytes - fl->seen_bytes);
+		fl->seen = p;
+		fl->seen_bytes = bytes;
+	}
+	fl->seen[seq / 8] |= (uint8_t)(1u << seq % 8);
+	return true;
+}
+
+static void take_frame(struct pair *p, struct end_state *s, const uint8_t *f, uint32_t bytes,
+		       uint64_t now_ns)
+{
+	struct flow *fl;
+	uint64_t seq;
+	uint16_t which;
+
+	if (bytes < HDR_BYTES || get_u32(f + 14) != MAGIC_DATA) {
+		s->rx_other++;
+		return;
+	}
+	which = (uint16_t)(f[18] << 8 | f[19]);
+	seq = get_u64(f + 20);
+	if (which >= p->n_flows || &p->end[p->flow[which].to] != s || seq >= p->flow[which].sent) {
+		s->rx_other++;
+		return;
+	}
+	fl = &p->flow[which];
+	if (!intact(f, bytes, p->o->size_bytes, seq)) {
+		fl->corrupt++;
+		return;
+	}
+	if (fl->last_rx_ns)
+		fl->longest_gap_ns = TQ_MAX(fl->longest_gap_ns, now_ns - fl->last_rx_ns);
+	fl->last_rx_ns = now_ns;
+	if (seen(fl, seq)) {
+		fl->duplicated++;
+		return;
+	}
+	if (!set_seen(fl, seq))
+		s->driver_errors++;
+	fl->received++;
+	fl->misordered += seq + 1 < fl->last_seq_plus_1;
+	fl->last_seq_plus_1 = TQ_MAX(fl->last_seq_plus_1, seq + 1);
+}
+
+/* Take what arrived, give the buffers back. */
+static uint32_t receive(struct pair *p, struct end_state *s, uint64_t now_ns)
+{
+	struct tq_vu_front *f = s->e.f;
+	uint32_t total = 0;
+
+	for (uint32_t i = 0; f->rings_ready && i < f->n_rings; i += 2) {
+		uint32_t n = 0;
+
+		for (; n < 64 && tq_drv_used_pending(&f->drv[i]) > 0; n++) {
+			struct tq_virtio_net_hdr hdr;
+			uint8_t frame[2048];
+			int bytes = tq_drv_rx_take(&f->drv[i], &hdr, frame, sizeof(frame));
+
+			if (bytes < 0)
+				s->driver_errors++;
+			if (bytes == -EBADMSG)
+				return total;
+			if (bytes > 0)
+				take_frame(p, s, frame, (uint32_t)bytes, now_ns);
+		}
+		while (n > 0 && tq_drv_rx_add(&f->drv[i], f->conf.buf_bytes, NULL) >= 0)
+			;
+		if (n > 0)
+			tq_vu_front_kick(f, i);
+		total += n;
+	}
+	return total;
+}
+
+static uint32_t reap(struct end_state *s)
+{
+	struct tq_vu_front *f = s->e.f;
+	uint32_t total = 0;
+
+	for (uint32_t i = 1; f->rings_ready && i < f->n_rings; i += 2) {
+		int n = tq_drv_tx_reap(&f->drv[i], TQ_VQ_SIZE_MAX);
+
+		if (n < 0)
+			s->driver_errors++;
+		else
+			total += (uint32_t)n;
+	}
+	s->tx_completed += total;
+	return total;
+}
+
+/* Send what is due, at most 64. */
+static uint32_t send_due(struct pair *p, uint32_t which, uint64_t now_ns)
+{
+	struct flow *fl = &p->flow[which];
+	struct end_state *s = &p->end[fl->from];
+	struct tq_vu_front *f = s->e.f;
+	const uint64_t rate = p->o->rate_frames_s;
+	uint64_t due = SEQ_MAX;
+	uint32_t n = 0;
+
+	if (!f->rings_ready)
+		return 0;
+	if (rate)
+		due = tq_muldiv_u64(rate, now_ns - p->begin_ns, TQ_NS_PER_S);
+	for (; n < 64 && fl->sent < due; n++) {
+		/* In turn over the queues. */
+		uint32_t ring = 1 + 2 * (uint32_t)(fl->sent % f->conf.queue_pairs);
+		uint8_t frame[2048];
+
+		build(frame, p->o->size_bytes, p->o->mac[fl->to], p->o->mac[fl->from], MAGIC_DATA,
+		      (uint16_t)which, fl->sent);
+		if (tq_drv_tx_add(&f->drv[ring], NULL, frame, p->o->size_bytes, NULL) < 0)
+			break;
+		fl->sent++;
+		s->tx_sent++;
+	}
+	for (uint32_t i = 1; n > 0 && i < f->n_rings; i += 2)
+		tq_vu_front_kick(f, i);
+	return n;
+}
+
+static void announce(struct pair *p, uint32_t i)
+{
+	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	struct end_state *s = &p->end[i];
+	uint8_t frame[60];
+
+	build(frame, sizeof(frame), all, p->o->mac[i], MAGIC_ANNOUNCE, 0, s->announced);
+	if (!p->o->announce || tq_drv_tx_add(&s->e.f->drv[1], NULL, frame, sizeof(frame), NULL) < 0)
+		return;
+	s->announced++;
+	s->tx_sent++;
+	tq_vu_front_kick(s->e.f, 1);
+}
+
+/* Lose and find the daemon again; the rings stay as they are. */
+static void keep_attached(struct pair *p, uint32_t i)
+{
+	struct end_state *s = &p->end[i];
+	struct tq_vu_front *f = s->e.f;
+
+	if (!tq_vu_front_gone(f))
+		return;
+	tq_vu_front_detach(f);
+	if (vf_end_try(&s->e) < 0)
+		return;
+	if (tq_vu_front_attach(f) < 0) {
+		tq_vu_front_detach(f);
+		return;
+	}
+	s->e.n_attached++;
+	for (uint32_t r = 0; r < f->n_rings && !s->filled; r += 2) {
+		while (tq_drv_rx_add(&f->drv[r], f->conf.buf_bytes, NULL) >= 0)
+			;
+	}
+	s->filled = true;
+	for (uint32_t r = 0; r < f->n_rings; r++)
+		tq_vu_front_kick(f, r);
+	announce(p, i);
+}
+
+/* One turn. Returns frames moved. */
+static uint32_t turn(struct pair *p, bool sends, uint64_t now_ns)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < 2; i++)
+		n += reap(&p->end[i]);
+	for (uint32_t i = 0; sends && i < p->n_flows; i++)
+		n += send_due(p, i, now_ns);
+	for (uint32_t i = 0; i < 2; i++)
+		n += receive(p, &p->end[i], now_ns);
+	return n;
+}
+
+static void run(struct pair *p)
+{
+	const uint64_t end_ns = p->begin_ns + p->o->seconds * TQ_NS_PER_S;
+	uint64_t now_ns = p->begin_ns, look_ns = 0, quiet_ns;
+
+	while (now_ns < end_ns && !vf_stop) {
+		if (now_ns >= look_ns) {
+			keep_attached(p, 0);
+			keep_attached(p, 1);
+			look_ns = now_ns + TQ_NS_PER_MS;
+		}
+		if (turn(p, true, now_ns) == 0)
+			nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
+		now_ns = tq_clock_monotonic_ns();
+	}
+	/* Let what is under way arrive. */
+	quiet_ns = now_ns + p->o->drain_ms * TQ_NS_PER_MS;
+	for (; now_ns < quiet_ns && !vf_stop; now_ns = tq_clock_monotonic_ns()) {
+		if (turn(p, false, now_ns) > 0)
+			quiet_ns = now_ns + p->o->drain_ms * TQ_NS_PER_MS;
+		else
+			nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+	}
+	/* Stop the senders first, so that nothing is between two rings. */
+	for (uint32_t i = 0; i < 2; i++) {
+		if (!tq_vu_front_gone(p->end[i].e.f))
+			(void)tq_vu_front_stop(p->end[i].e.f);
+	}
+	while (turn(p, false, tq_clock_monotonic_ns()) > 0)
+		;
+}
+
+/* Frames of a flow that are still in the sender's rings, and how many of them were received all the same. */
+static uint64_t available(const struct pair *p, uint32_t which, uint64_t *ret_received)
+{
+	const struct flow *fl = &p->flow[which];
+	const struct tq_vu_front *f = p->end[fl->from].e.f;
+	uint64_t n = 0;
+
+	*ret_received = 0;
+	for (uint32_t i = 1; f->rings_ready && i < f->n_rings; i += 2) {
+		const struct tq_drv *d = &f->drv[i];
+
+		for (uint32_t head = 0; head <= d->mask; head++) {
+			const uint8_t *frame = tq_drv_buf(d, (uint16_t)head) + d->hdr_bytes;
+
+			if (!d->chain_descs[head] || get_u32(frame + 14) != MAGIC_DATA)
+				continue;
+			n++;
+			*ret_received += seen(fl, get_u64(frame + 20));
+		}
+	}
+	return n;
+}
+
+static bool report(const struct pair *p)
+{
+	uint64_t bad = 0;
+
+	printf("{\"flows\": [");
+	for (uint32_t i = 0; i < p->n_flows; i++) {
+		const struct flow *fl = &p->flow[i];
+		uint64_t both, avail = available(p, i, &both);
+		uint64_t lost = fl->sent - fl->received - (avail - both);
+
+		printf("%s{\"from\": \"%c\", \"to\": \"%c\", \"sent\": %llu, \"available\": %llu, "
+		       "\"received\": %llu, \"duplicated\": %llu, \"lost\": %llu, "
+		       "\"misordered\": %llu, \"corrupt\": %llu, \"longest_gap_ns\": %llu}",
+		       i ? ", " : "", "AB"[fl->from], "AB"[fl->to], (unsigned long long)fl -> sent,
+		       (unsigned long long)avail, (unsigned long long)fl -> received,
+		       (unsigned long long)fl -> duplicated, (unsigned long long)lost,
+		       (unsigned long long)fl -> misordered, (unsigned long long)fl -> corrupt,
+		       (unsigned long long)fl -> longest_gap_ns);
+		bad += fl->corrupt;
+	}
+	printf("], \"ends\": [");
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct end_state *s = &p->end[i];
+
+		printf("%s{\"attached\": %llu, \"tx_sent\": %llu, \"tx_completed\": %llu, "
+		       "\"announced\": %llu, \"rx_other\": %llu, \"driver_errors\": %llu}",
+		       i ? ", " : "", (unsigned long long)s->e.n_attached,
+		       (unsigned long long)s->tx_sent, (unsigned long long)s->tx_completed,
+		       (unsigned long long)s->announced, (unsigned long long)s->rx_other,
+		       (unsigned long long)s->driver_errors);
+		bad += s->driver_errors;
+	}
+	printf("]}\n");
+	return bad == 0;
+}
+
+int vf_mode_pair(const struct vf_options *o, const char *path_a, const char *path_b)
+{
+	struct pair p = { .o = o,
+			  .flow = { { .from = 0, .to = 1 }, { .from = 1, .to = 0 } },
+			  .n_flows = o->both ? 2 : 1 };
+	const uint64_t until_ns = tq_clock_monotonic_ns() + o->front.timeout_ns;
+	int rc = vf_end_open(&p.end[0].e, path_a, o);
+	bool ok = false;
+
+	if (rc == 0)
+		rc = vf_end_open(&p.end[1].e, path_b, o);
+	while (rc == 0 && (p.end[0].e.n_attached == 0 || p.end[1].e.n_attached == 0)) {
+		keep_attached(&p, 0);
+		keep_attached(&p, 1);
+		if (tq_clock_monotonic_ns() >= until_ns || vf_stop)
+			rc = -ETIMEDOUT;
+		poll(NULL, 0, 1);
+	}
+	if (rc == 0) {
+		fprintf(stderr, "READY\n");
+		poll(NULL, 0, 50); /* the announcements first */
+		p.begin_ns = tq_clock_monotonic_ns();
+		run(&p);
+		ok = report(&p);
+	} else {
+		fprintf(stderr, "ports %s and %s: %s\n", path_a, path_b, strerror(-rc));
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		free(p.flow[i].seen);
+		vf_end_close(&p.end[i].e);
+	}
+	return ok ? 0 : 1;
+}
