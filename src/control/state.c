@@ -225,7 +225,6 @@ static void add_port_totals(const struct tq_port_counters *pc, struct tq_totals 
 	sum->replicated_frames += pc->tx_replicated_frames;
 	sum->delivered_frames += pc->tx_delivered_frames;
 	sum->dropped_frames += pc->tx_dropped_frames;
-	sum->waiting_frames += pc->tx_waiting_copies;
 	sum->received_frames += pc->rx_frames;
 	for (uint32_t r = 0; r < TQ_DROP_N; r++)
 		sum->drops[r] += pc->drops[r];

@@ -43,12 +43,26 @@ bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
 	return true;
 }
 
-static void count_copy(struct tq_ring *ring, enum tq_drop_reason reason)
+static void count_taken(struct tq_ring *ring, const struct tq_frame *frame)
 {
 	struct tq_port_counters *c = &ring->port->counters;
 
-	ring->flood_copies++;
-	c->tx_waiting_copies++;
+	c->tx_frames++;
+	c->tx_bytes += frame->len_bytes;
+	c->tx_descs += frame->n_descs;
+}
+
+/* The frame counts as taken with its first copy, so that taken + replicated = delivered + dropped holds between the
+ * visits of a long flood too. */
+static void count_copy(struct tq_ring *ring, const struct tq_frame *frame,
+		       enum tq_drop_reason reason)
+{
+	struct tq_port_counters *c = &ring->port->counters;
+
+	if (ring->flood_copies++ == 0)
+		count_taken(ring, frame);
+	else
+		c->tx_replicated_frames++;
 	if (reason == TQ_DROP_NONE) {
 		c->tx_delivered_frames++;
 	} else {
@@ -66,23 +80,20 @@ static void copy_to_uplink(struct tq_worker *w, struct tq_ring *ring, const stru
 		return;
 	if (device && device->up && tq_device_put(device, frame, net->vlan)) {
 		tq_device_flush(device);
-		count_copy(ring, TQ_DROP_NONE);
+		count_copy(ring, frame, TQ_DROP_NONE);
 	} else {
-		count_copy(ring, TQ_DROP_UPLINK_DOWN);
+		count_copy(ring, frame, TQ_DROP_UPLINK_DOWN);
 	}
 }
 
-/* The frame is taken by the caller; here its copies stop being in between. */
-static void flood_done(struct tq_ring *ring)
+static void flood_done(struct tq_ring *ring, const struct tq_frame *frame)
 {
 	struct tq_port_counters *c = &ring->port->counters;
 
 	if (ring->flood_copies == 0) {
+		count_taken(ring, frame);
 		c->tx_dropped_frames++;
 		c->drops[TQ_DROP_NO_DESTINATION]++;
-	} else {
-		c->tx_replicated_frames += ring->flood_copies - 1;
-		c->tx_waiting_copies -= ring->flood_copies;
 	}
 	ring->flood_copies = 0;
 	ring->flood_cursor = 0;
@@ -113,33 +124,24 @@ bool tq_flood_copies(struct tq_worker *w, struct tq_ring *ring, const struct tq_
 			continue;
 		if (reason == TQ_DROP_NONE)
 			tq_note_delivery(w, ring, member[i]);
-		count_copy(ring, reason);
+		count_copy(ring, frame, reason);
 		made++;
 	}
-	flood_done(ring);
+	flood_done(ring, frame);
 	return true;
 }
 
 void tq_flood_finish(struct tq_worker *w, struct tq_ring *ring)
 {
-	const struct tq_frame *frame;
-
 	if (!tq_flood_begun(ring))
 		return;
 	if (tq_vq_tx_count(&ring->vq) == 0 || !w->snap || ring->port->id >= w->snap->n_ports ||
 	    w->snap->port[ring->port->id].network == TQ_ID_NONE) {
-		/* The frame cannot be read any more: it stays with the guest, its copies are on
-		 * their way. */
-		ring->port->counters.tx_replicated_frames += ring->flood_copies;
-		ring->port->counters.tx_waiting_copies -= ring->flood_copies;
+		/* The frame cannot be read any more: it stays with the guest, its copies are on their way. */
 		ring->flood_copies = 0;
 		ring->flood_cursor = 0;
 		return;
 	}
-	frame = tq_vq_tx_frame(&ring->vq, 0);
-	tq_flood_copies(w, ring, frame, UINT32_MAX);
-	ring->port->counters.tx_frames++;
-	ring->port->counters.tx_bytes += frame->len_bytes;
-	ring->port->counters.tx_descs += frame->n_descs;
+	tq_flood_copies(w, ring, tq_vq_tx_frame(&ring->vq, 0), UINT32_MAX);
 	tq_vq_tx_complete(&ring->vq, 1);
 }

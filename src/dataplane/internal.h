@@ -179,7 +179,7 @@ TQ_INLINE bool tq_flood_begun(const struct tq_ring *ring)
 	return ring->flood_copies > 0;
 }
 /* Copies of the head frame to further members, at most max of them. True when the last copy was
- * made or dropped: the frame is accounted for and the caller completes it. */
+ * made or dropped: the frame is counted as taken and the caller completes it. */
 bool tq_flood_copies(struct tq_worker *w, struct tq_ring *ring, const struct tq_frame *frame,
 		     uint32_t max);
 /* Make the remaining copies of a flood that has begun and complete the frame: the ring is about to

@@ -54,7 +54,7 @@ uint32_t bed_seq(const uint8_t *frame);
 uint32_t bed_fill(struct bed *b, uint32_t i, uint32_t j, uint32_t len_bytes);
 /* Take all frames guest j has; returns how many. */
 uint32_t bed_drain(struct bed *b, uint32_t j);
-/* Fails the test unless taken + replicated = delivered + dropped + copies in between, and guests agree. */
+/* Fails the test unless taken + replicated = delivered + dropped, and guests agree. */
 void bed_check_conservation(struct bed *b);
 
 #endif

@@ -26,6 +26,7 @@ static void count_taken(struct tq_ring *ring, struct visit *v, const struct tq_f
 
 	c->tx_frames++;
 	c->tx_bytes += frame->len_bytes;
+	c->tx_descs += frame->n_descs;
 	v->pulled_bytes += frame->len_bytes;
 	v->descs += frame->n_descs;
 	v->done++;
@@ -92,7 +93,7 @@ static bool pull_flood(struct tq_worker *w, struct tq_ring *ring, struct visit *
 		charge(w, v, frame); /* once, however many visits its copies take */
 	}
 	if (tq_flood_copies(w, ring, frame, TQ_FLOOD_COPIES_VISIT))
-		count_taken(ring, v, frame);
+		v->done++;
 	v->enough = true; /* its copies are work enough */
 	return true;
 }
@@ -174,7 +175,6 @@ static void visit(struct tq_worker *w, const struct tq_pick *pick)
 		tq_sched_done(w->sched, pick, v.charged_bytes, v.frames, NULL, w->now_ns);
 	}
 	port->counters.tx_charged_bytes += v.charged_bytes;
-	port->counters.tx_descs += v.descs;
 	port->counters.visits++;
 	w->counters.visits++;
 	w->counters.frames += v.frames;
