@@ -3,7 +3,8 @@
 
 /* log.h - lines to stderr: `TIME LEVEL component: text key=value`.
  *
- * Why:     one format, levels changed live per component, a repeated message once a second with its count.
+ * Why:     one format, levels changed live per component, a repeated message once a second with
+ *          its count.
  * Thread:  control thread and start-up only. A worker never logs: it counts and sends an event.
  */
 #ifndef TQ_BASE_LOG_H

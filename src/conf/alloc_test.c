@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* Every allocation fails once: the answer is -ENOMEM, the document stays as it was, and (under the address
- * sanitizer) nothing leaks. */
+/* Every allocation fails once: the answer is -ENOMEM, the document stays as it was, and (under the
+ * address sanitizer) nothing leaks. */
 
 #include <errno.h>
 

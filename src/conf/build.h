@@ -3,8 +3,8 @@
 
 /* build.h - a model while it is made from a document; inside src/conf only.
  *
- * Order:   model.c fills in what each object says by itself, join.c resolves names and checks what must be
- *          unique, admit.c checks that what is promised fits.
+ * Order:   model.c fills in what each object says by itself, join.c resolves names and checks what
+ *          must be unique, admit.c checks that what is promised fits.
  */
 #ifndef TQ_CONF_BUILD_H
 #define TQ_CONF_BUILD_H

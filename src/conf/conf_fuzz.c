@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* A configuration text: read, checked, written, read again. What was accepted must come back with the same
- * meaning, and the model of both must agree on being valid. */
+/* A configuration text: read, checked, written, read again. What was accepted must come back with
+ * the same meaning, and the model of both must agree on being valid. */
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -77,16 +77,63 @@ static void check_model(const struct tq_conf *conf)
 	tq_conf_free(copy);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Lines behind the first NUL byte change the document: "s PATH VALUE", "a PATH YAML", "d PATH".
+ * What is refused must leave no trace. */
+static void edit(struct tq_conf *conf, char *line)
 {
-	struct tq_conf *conf;
+	struct tq_conf *before = tq_conf_copy(conf);
+	char *path = strchr(line, ' '), *value = path ? strchr(path + 1, ' ') : NULL;
+	struct tq_conf_diff diff;
 	struct tq_err err;
 	int rc;
 
-	rc = tq_conf_parse_text("fuzz.yaml", (const char *)data, size, &conf, &err);
+	tq_verify(before);
+	path = path ? path + 1 : line;
+	if (value)
+		*value++ = '\0';
+	if (line[0] == 's')
+		rc = tq_conf_set(conf, path, value ? value : "", &err);
+	else if (line[0] == 'a')
+		rc = tq_conf_add(conf, path, value, &err);
+	else
+		rc = tq_conf_del(conf, path, &err);
+	if (rc < 0) {
+		check_err(&err, rc);
+		tq_verify(tq_conf_diff(before, conf, &diff) == 0 && diff.n == 0);
+		tq_conf_diff_done(&diff);
+	}
+	tq_conf_free(before);
+}
+
+static void candidate(void *arg, const char *path, bool more)
+{
+	tq_verify(strlen(path) > 0);
+	(void)arg;
+	(void)more;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const uint8_t *end = size ? memchr(data, 0, size) : NULL;
+	size_t yaml_size = end ? (size_t)(end - data) : size;
+	struct tq_conf *conf;
+	struct tq_err err;
+	char *lines, *rest;
+	int rc;
+
+	rc = tq_conf_parse_text("fuzz.yaml", (const char *)data, yaml_size, &conf, &err);
 	if (rc < 0) {
 		check_err(&err, rc);
 		return 0;
+	}
+	if (end) {
+		lines = rest = strndup((const char *)end + 1, size - yaml_size - 1);
+		tq_verify(lines);
+		for (char *line; (line = strsep(&rest, "\n"));) {
+			tq_conf_complete(conf, line, candidate, NULL);
+			edit(conf, line);
+		}
+		free(lines);
 	}
 	round_trip(conf);
 	check_model(conf);

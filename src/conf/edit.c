@@ -98,7 +98,7 @@ static int place_find(struct tq_conf *conf, const char *path, bool create, struc
 		if (p.parent && !p.node && create && parent->type != TQ_KEY_OBJECTS &&
 		    strstr(parent->pattern, "*") && strrchr(parent->pattern, '*')[1] == '\0')
 			return no_object(sofar, parent, strrchr(sofar, '.') + 1, reterr);
-		if (p.parent && !p.node && create) {
+		if (p.parent && !p.node && create && tq_key_is_map(parent)) {
 			p.node = tq_tree_new(parent,
 					     strrchr(sofar, '.') ? strrchr(sofar, '.') + 1 : sofar,
 					     NULL, (struct tq_pos){ 0 });
@@ -134,7 +134,8 @@ static int place_find(struct tq_conf *conf, const char *path, bool create, struc
 	return 0;
 }
 
-/* A key that is a list, or a value in quotes, is read as YAML; everything else is taken as it is. */
+/* A key that is a list, or a value in quotes, is read as YAML; everything else is taken as it is.
+ */
 static int value_parse(struct tq_conf *conf, const struct place *p, const char *path,
 		       const char *value, struct tq_tree **ret_node, struct tq_err *reterr)
 {
@@ -199,9 +200,8 @@ int tq_conf_add(struct tq_conf *conf, const char *path, const char *yaml, struct
 		return rc;
 	if (p.key->name[0] != '*') {
 		tq_err_set(reterr, -EINVAL, "is a key, not an object");
-		tq_err_hint(
-			reterr,
-			"use set; add makes tenants.NAME, tenants.NAME.ports.NAME, networks.NAME and links.NAME");
+		tq_err_hint(reterr, "use set; add makes tenants.NAME, tenants.NAME.ports.NAME, "
+				    "networks.NAME and links.NAME");
 		return -EINVAL;
 	}
 	if (p.node) {
@@ -257,7 +257,8 @@ int tq_conf_get(const struct tq_conf *conf, const char *path, char **ret_text,
 
 	tq_err_clear(reterr);
 	if (!node) {
-		/* Nothing is created, so the document is not changed: only its key table is asked. */
+		/* Nothing is created, so the document is not changed: only its key table is asked.
+		 */
 		rc = place_find((struct tq_conf *)(uintptr_t)conf, path, false, &p, reterr);
 		if (rc < 0)
 			return rc;

@@ -75,9 +75,8 @@ static void includes_are_read_in_order_and_merged(void **state)
 
 	(void)state;
 	mkdir(in_dir("conf.d"), 0700);
-	write_file(
-		"main.yaml",
-		"version: 1\ninclude: [conf.d/*.yaml, one.yaml]\ntenants: {red: {tx: {max: 1Gbit}}}\n");
+	write_file("main.yaml", "version: 1\ninclude: [conf.d/*.yaml, one.yaml]\ntenants: {red: "
+				"{tx: {max: 1Gbit}}}\n");
 	write_file("conf.d/20.yaml", "tenants: {red: {ports: {red1: {}}}, blue: {}}\n");
 	write_file("conf.d/10.yaml", "version: 1\ntenants: {red: {tx: {weight: 2}}, green: {}}\n");
 	write_file("conf.d/30.yaml.off", "nonsense\n");
@@ -101,9 +100,8 @@ static void a_key_in_two_places_is_refused(void **state)
 	write_file("main.yaml",
 		   "version: 1\ninclude: conf.d/*.yaml\ntenants: {red: {tx: {max: 1Gbit}}}\n");
 	write_file("conf.d/10.yaml", "tenants:\n  red:\n    tx: {max: 1Gbit}\n");
-	assert_string_equal(
-		load(&conf, &code),
-		"/conf.d/10.yaml:3:15: tenants.red.tx.max: is written in two places (/main.yaml:3)");
+	assert_string_equal(load(&conf, &code), "/conf.d/10.yaml:3:15: tenants.red.tx.max: is "
+						"written in two places (/main.yaml:3)");
 	assert_int_equal(code, -EINVAL);
 	/* An included file's own error carries its own name. */
 	write_file("conf.d/10.yaml", "tenants:\n  red:\n    tx: {max: 1}\n");

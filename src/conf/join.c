@@ -115,9 +115,8 @@ static int check_twins(struct tq_build *b, const struct tq_port_conf *p)
 		where(b, q, key, b->err->file, at, sizeof(at));
 		if (!key[0]) {
 			tq_build_refuse(b, path, "tenant %s has a port of this name%s", twin, at);
-			tq_err_hint(
-				b->err,
-				"a port's name is unique in the host: commands name a port by it alone");
+			tq_err_hint(b->err, "a port's name is unique in the host: commands name a "
+					    "port by it alone");
 			return -EINVAL;
 		}
 		return tq_build_refuse(b, path, "is that of port %s of tenant %s%s", q->name, twin,

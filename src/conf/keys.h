@@ -3,7 +3,8 @@
 
 /* keys.h - the table of configuration keys (keys.def) and how to find one in it.
  *
- * Why:     file, RPC, completion and reference page must agree on names, types, ranges and defaults.
+ * Why:     file, RPC, completion and reference page must agree on names, types, ranges and
+ *          defaults.
  * Thread:  any; the table is constant.
  */
 #ifndef TQ_CONF_KEYS_H

@@ -235,7 +235,8 @@ static void defaults_are_as_documented(void **state)
 		tq_conf_free(copy);
 		n++;
 	}
-	/* idle, memory, memory_size, accounting, mtu, 2 x weight, mode, queues, admin, hold, 3 features, mode_bits */
+	/* idle, memory, memory_size, accounting, mtu, 2 x weight, mode, queues, admin, hold, 3
+	 * features, mode_bits */
 	assert_int_equal(n, 15);
 	free(before);
 	tq_conf_free(conf);

@@ -90,7 +90,8 @@ static int read_file(struct tq_conf *conf, const char *path, bool include,
 	return rc;
 }
 
-/* Move everything of `from` into `into`; a value that is in both is refused. path is that of both. */
+/* Move everything of `from` into `into`; a value that is in both is refused. path is that of both.
+ */
 static int merge(struct tq_tree *into, struct tq_tree *from, char *path, struct tq_err *reterr)
 {
 	while (from->child) {
@@ -211,7 +212,8 @@ static int load(struct tq_conf *conf, const char *path, struct tq_err *reterr)
 	include = tq_tree_find(tree, "include");
 	if (!include)
 		return 0;
-	/* Its effect is in the document from here on; what is saved later holds everything itself. */
+	/* Its effect is in the document from here on; what is saved later holds everything itself.
+	 */
 	tq_tree_remove(tree, include);
 	for (const struct tq_tree *c = include->child; rc == 0 && c; c = c->next)
 		rc = include_pattern(conf, c, path, reterr);

@@ -117,9 +117,9 @@ static int fill_links(struct tq_build *b)
 		snprintf(path, sizeof(path), "links.%s.devargs", c->name);
 		if (text(c, "devargs", "", link->devargs, sizeof(link->devargs)) == fabric) {
 			if (fabric)
-				return tq_build_refuse(
-					b, path,
-					"fabric is the traffic that stays in the host, it has no device");
+				return tq_build_refuse(b, path,
+						       "fabric is the traffic that stays in the "
+						       "host, it has no device");
 			tq_build_refuse(b, path, "is missing: an uplink needs a DPDK device");
 			tq_err_hint(b->err, "for example devargs: \"net_tap0,iface=tap0\"");
 			return -EINVAL;
@@ -339,10 +339,10 @@ static int fill_networks(struct tq_build *b)
 			continue;
 		if (taken) {
 			snprintf(path, sizeof(path), "networks.%s.tenant", t->name);
-			tq_build_refuse(
-				b, path,
-				"tenant %s has no network, and the name of its default network is taken by one of %s",
-				t->name, m->tenants[taken->tenant].name);
+			tq_build_refuse(b, path,
+					"tenant %s has no network, and the name of its default "
+					"network is taken by one of %s",
+					t->name, m->tenants[taken->tenant].name);
 			tq_err_hint(b->err, "give tenant %s a network of another name", t->name);
 			return -EINVAL;
 		}

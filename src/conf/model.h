@@ -3,13 +3,14 @@
 
 /* model.h - what a checked configuration says, in plain numbers, with every default filled in.
  *
- * Why:     control compiles it to a snapshot, rpc shows it, tqosctl checks it without a daemon.  It is
- *          made by tq_conf_model() only after validation and admission, so its readers need not check.
+ * Why:     control compiles it to a snapshot, rpc shows it, tqosctl checks it without a daemon.  It
+ *          is made by tq_conf_model() only after validation and admission, so its readers need not
+ *          check.
  *          Not the running state: what a port really does is known by control.
  * Thread:  immutable once made; any thread of the control plane may read it.
  * Units:   canonical, last in each name: bits/s, bytes, ns, frames/s.
- * Memory:  one object with everything below it; tq_model_free() frees all.  It does not refer to the
- *          document it was made from.  Pointers into it live as long as it does.
+ * Memory:  one object with everything below it; tq_model_free() frees all.  It does not refer to
+ *          the document it was made from.  Pointers into it live as long as it does.
  * Places:  each object carries the place where it was written.  A single key is found by its path:
  *          tq_conf_locate(conf, reterr, "tenants.%s.ports.%s.socket", ...) in conf.h.
  */
@@ -33,7 +34,7 @@ enum tq_idle { TQ_IDLE_ADAPTIVE, TQ_IDLE_POLL, TQ_IDLE_N };
 enum tq_memory { TQ_MEMORY_AUTO, TQ_MEMORY_HUGEPAGES, TQ_MEMORY_MEMFD, TQ_MEMORY_N };
 enum tq_port_mode { TQ_PORT_SERVER, TQ_PORT_CLIENT, TQ_PORT_MODE_N };
 
-/* "adaptive", "memfd", "l2", "server": the words of the configuration file. The value must be in range. */
+/* "adaptive", "memfd", "l2", "server": the words of the configuration. Values in range only. */
 const char *tq_idle_name(enum tq_idle idle);
 const char *tq_memory_name(enum tq_memory memory);
 const char *tq_accounting_name(enum tq_accounting accounting);
@@ -54,14 +55,14 @@ enum {
 	TQ_SET_BURST = 1 << 4,
 };
 
-/* `tx` or `rx` of a tenant or port. rx has no min (0) and weight 1 in this version. */
+/* `tx` or `rx` of a tenant or port. rx has no min (0) and weight 1 in this version.
+ *   min    effective: what was written, else the sum of the children's; 0 none.
+ *   burst  effective: what was written, else max(3028, max x 1 ms); 0 when there is no max. */
 struct tq_shape {
-	uint64_t
-		min_bits_s; /* effective: what was written, else the sum of the children's; 0 none */
+	uint64_t min_bits_s;
 	uint64_t max_bits_s; /* 0: no ceiling */
 	uint64_t pps;        /* frames/s; 0: no limit */
-	uint64_t
-		burst_bytes; /* effective: written, else max(3028, max x 1 ms); 0 when there is no max */
+	uint64_t burst_bytes;
 	uint64_t burst_frames; /* max(64, pps x 1 ms); 0 when there is no pps */
 	uint32_t weight;       /* 1 .. 65535 */
 	uint32_t set;          /* TQ_SET_* */
@@ -126,8 +127,7 @@ struct tq_tenant {
 	uint32_t n_ports;
 	uint32_t network;    /* index of the network of ports that name none; see n_networks */
 	uint32_t n_networks; /* networks of this tenant, at least 1 */
-	uint32_t
-		links_mask; /* bit per link that a frame of this tenant may leave by; fabric always */
+	uint32_t links_mask; /* bit per link that its frames may leave by; fabric always */
 	struct tq_pos pos;
 };
 
@@ -154,8 +154,8 @@ const struct tq_port_conf *tq_model_find_port(const struct tq_model *m, const ch
 const struct tq_network *tq_model_find_network(const struct tq_model *m, const char *name);
 const struct tq_link *tq_model_find_link(const struct tq_model *m, const char *name);
 
-/* What `config check` says beyond "valid": warnings (a promise that will not hold, a key without effect)
- * and notes (the smallest mean frame at which the promised minimums fit, qos.md section 4). */
+/* What `config check` says beyond "valid": warnings (a promise that will not hold, a key without
+ * effect) and notes (the smallest mean frame at which the promised minimums fit). */
 struct tq_conf_note {
 	bool warning;
 	char path[192]; /* of the key or object it is about; may be empty */

@@ -114,13 +114,13 @@ static void bursts_follow_the_rates(void **state)
 /* The first example of qos.md with ports: min of blue is the sum of its children's. */
 static void min_defaults_to_the_children(void **state)
 {
-	struct tq_conf *conf = must_parse(
-		V
-		"links: {fabric: {capacity: 1050Mbit}}\n"
-		"tenants:\n"
-		"  red: {tx: {min: 500Mbit, max: 800Mbit}, ports: {r1: {tx: {min: 300Mbit}}, r2: {tx: {weight: 3}}}}\n"
-		"  blue: {tx: {weight: 2}, ports: {b1: {tx: {min: 100Mbit, max: 150Mbit}}, b2: {tx: {min: 50Mbit}}}}\n"
-		"  green: {ports: {g1: {}}}\n");
+	struct tq_conf *conf = must_parse(V "links: {fabric: {capacity: 1050Mbit}}\n"
+					    "tenants:\n"
+					    "  red: {tx: {min: 500Mbit, max: 800Mbit}, ports: {r1: "
+					    "{tx: {min: 300Mbit}}, r2: {tx: {weight: 3}}}}\n"
+					    "  blue: {tx: {weight: 2}, ports: {b1: {tx: {min: "
+					    "100Mbit, max: 150Mbit}}, b2: {tx: {min: 50Mbit}}}}\n"
+					    "  green: {ports: {g1: {}}}\n");
 	struct tq_model *m = must_model(conf);
 
 	(void)state;
@@ -140,16 +140,16 @@ static void min_defaults_to_the_children(void **state)
 
 static void references_lead_somewhere(void **state)
 {
-	struct tq_conf *conf = must_parse(
-		UPLINK
-		"networks:\n"
-		"  red: {tenant: red, uplink: up0, vlan: 7}\n"
-		"  store: {tenant: red, mtu: 9000}\n"
-		"  only: {tenant: blue, uplink: up0}\n"
-		"tenants:\n"
-		"  green: {ports: {g1: {mac: \"52:54:00:00:00:0a\"}}}\n"
-		"  red: {ports: {r1: {}, r2: {network: store, mac: \"52:54:00:00:00:0A\", socket: /x/y.sock}}}\n"
-		"  blue: {ports: {b1: {}}}\n");
+	struct tq_conf *conf = must_parse(UPLINK
+					  "networks:\n"
+					  "  red: {tenant: red, uplink: up0, vlan: 7}\n"
+					  "  store: {tenant: red, mtu: 9000}\n"
+					  "  only: {tenant: blue, uplink: up0}\n"
+					  "tenants:\n"
+					  "  green: {ports: {g1: {mac: \"52:54:00:00:00:0a\"}}}\n"
+					  "  red: {ports: {r1: {}, r2: {network: store, mac: "
+					  "\"52:54:00:00:00:0A\", socket: /x/y.sock}}}\n"
+					  "  blue: {ports: {b1: {}}}\n");
 	struct tq_model *m = must_model(conf);
 	const uint8_t mac[6] = { 0x52, 0x54, 0, 0, 0, 0x0a };
 
@@ -174,141 +174,165 @@ static void references_lead_somewhere(void **state)
 	tq_conf_free(conf);
 }
 
+static const struct {
+	const char *text, *error; /* "" is accepted */
+} refusals[] = {
+	/* min and max */
+	{ FABRIC "tenants:\n  red:\n    tx:\n      max: 2Gbit\n      min: 4Gbit\n",
+	  "t.yaml:7:12: tenants.red.tx.min: 4Gbit is above max 2Gbit (line 6)" },
+	{ FABRIC "tenants: {red: {tx: {min: 1Gbit, max: 1Gbit}}}\n", "" },
+	{ FABRIC "tenants: {red: {tx: {min: 1Gbit, max: 999.999999999Mbit}}}\n",
+	  "is not a whole number of bit" },
+	{ FABRIC "tenants: {red: {tx: {min: 1Gbit, max: 999.999999Mbit}}}\n",
+	  "t.yaml:3:27: tenants.red.tx.min: 1Gbit is above max 999.999999Mbit (line 3)" },
+	{ FABRIC "tenants: {red: {ports: {p: {tx: {min: 2Mbit, max: 1Mbit}}}}}\n",
+	  "t.yaml:3:39: tenants.red.ports.p.tx.min: 2Mbit is above max 1Mbit (line 3)" },
+	{ FABRIC "tenants: {red: {tx: {min: 500Mbit}, ports: {r1: {tx: {min: 300Mbit}}, "
+		 "r2: {tx: {min: 200Mbit}}}}}\n",
+	  "" },
+	{ FABRIC "tenants: {red: {tx: {min: 500Mbit}, ports: {r1: {tx: {min: 300Mbit}}, "
+		 "r2: {tx: {min: 200.001Mbit}}}}}\n",
+	  "t.yaml:3:27: tenants.red.tx.min: 500Mbit is below the 500.001Mbit that its "
+	  "ports are promised "
+	  "(r1 300Mbit + r2 200.001Mbit) (set tenants.red.tx.min to at least 500.001Mbit, "
+	  "or lower the ports' tx.min)" },
+	{ FABRIC "tenants: {red: {tx: {max: 400Mbit}, ports: {r1: {tx: {min: 300Mbit}}, "
+		 "r2: {tx: {min: 200Mbit}}}}}\n",
+	  "t.yaml:3:27: tenants.red.tx.max: 400Mbit is below the 500Mbit that its ports "
+	  "are promised (r1 300Mbit + r2 200Mbit)" },
+	/* links */
+	{ V "tenants: {red: {tx: {min: 1Mbit}}}\n",
+	  "t.yaml:2:27: tenants.red.tx.min: cannot be promised: link fabric has no "
+	  "capacity (set links.fabric.capacity)" },
+	{ V "tenants: {red: {ports: {p: {}, q: {tx: {min: 1Mbit}}}}}\n",
+	  "t.yaml:2:46: tenants.red.ports.q.tx.min: cannot be promised: link fabric has no "
+	  "capacity" },
+	{ V "links: {fabric: {capacity: 1Gbit}, up0: {devargs: x}}\nnetworks: {red: "
+	    "{tenant: red, uplink: up0}}\n"
+	    "tenants: {red: {tx: {min: 1Mbit}}}\n",
+	  "t.yaml:4:27: tenants.red.tx.min: cannot be promised: link up0 has no capacity "
+	  "(set links.up0.capacity)" },
+	{ FABRIC "tenants: {red: {tx: {min: 600Mbit}}, blue: {tx: {min: 400Mbit}}}\n", "" },
+	{ FABRIC "tenants: {red: {tx: {min: 600Mbit}}, blue: {tx: {min: 400.000001Mbit}}}\n",
+	  "t.yaml:2:28: links.fabric.capacity: 1Gbit is below the 1.000000001Gbit that "
+	  "tenants are promised on it "
+	  "(red 600Mbit + blue 400.000001Mbit) (lower a tenant's tx.min by 1bit)" },
+	{ V "links: {fabric: {capacity: 10Gbit}, up0: {devargs: x, capacity: 1Gbit}}\n"
+	    "networks: {red: {tenant: red, uplink: up0}, blue: {tenant: blue, uplink: up0, "
+	    "vlan: 1}}\n"
+	    "tenants: {red: {tx: {min: 600Mbit}}, blue: {tx: {min: 600Mbit}}, green: {tx: "
+	    "{min: 600Mbit}}}\n",
+	  "t.yaml:2:65: links.up0.capacity: 1Gbit is below the 1.2Gbit that tenants are "
+	  "promised on it (red 600Mbit + blue 600Mbit)" },
+	{ V "links: {up0: {capacity: 1Gbit}}\n",
+	  "t.yaml:2:9: links.up0.devargs: is missing: an uplink needs a DPDK device (for "
+	  "example" },
+	{ V "links: {fabric: {devargs: x}}\n",
+	  "t.yaml:2:27: links.fabric.devargs: fabric is the traffic that stays in the "
+	  "host, it has no device" },
+	{ V "links: {a: {devargs: x}, b: {devargs: x}, c: {devargs: x}, d: {devargs: x}, "
+	    "e: {devargs: x}, f: {devargs: x}, "
+	    "g: {devargs: x}}\n",
+	  "" },
+	{ V "links: {a: {devargs: x}, b: {devargs: x}, c: {devargs: x}, d: {devargs: x}, "
+	    "e: {devargs: x}, f: {devargs: x}, "
+	    "g: {devargs: x}, h: {devargs: x}}\n",
+	  "t.yaml:2:1: links: has more than 8 links, fabric included" },
+	/* networks */
+	{ V "networks: {n: {tenant: red}}\n",
+	  "t.yaml:2:24: networks.n.tenant: there is no tenant red" },
+	{ V "networks: {n: {}}\n", "t.yaml:2:12: networks.n.tenant: is missing: a network "
+				   "belongs to one tenant (networks that tenants share are "
+				   "not supported yet)" },
+	{ V "networks: {n: {tenant: red, vlan: 1}}\ntenants: {red: {}}\n",
+	  "t.yaml:2:35: networks.n.vlan: 1 is a tag on an uplink, and there is none (set "
+	  "networks.n.uplink)" },
+	{ V "networks: {n: {tenant: red, uplink: up0}}\ntenants: {red: {}}\n",
+	  "t.yaml:2:37: networks.n.uplink: there is no link up0" },
+	{ V "networks: {n: {tenant: red, uplink: fabric}}\ntenants: {red: {}}\n",
+	  "t.yaml:2:37: networks.n.uplink: fabric does not leave the host: every network "
+	  "has it" },
+	{ UPLINK "networks: {a: {tenant: red, uplink: up0, vlan: 1}, b: {tenant: red, "
+		 "uplink: up0, vlan: 1}}\ntenants: {red: {}}\n",
+	  "t.yaml:3:88: networks.b.vlan: 1 on up0 is used by network a already" },
+	{ UPLINK "networks: {a: {tenant: red, uplink: up0}, b: {tenant: red, uplink: "
+		 "up0}}\ntenants: {red: {}}\n",
+	  "t.yaml:3:68: networks.b.uplink: network a is untagged on up0 already (set "
+	  "networks.b.vlan)" },
+	{ UPLINK "networks: {a: {tenant: red, uplink: up0}, b: {tenant: red, uplink: up0, "
+		 "vlan: 1}}\ntenants: {red: {}}\n",
+	  "" },
+	{ V "networks: {blue: {tenant: red}}\ntenants: {red: {}, blue: {}}\n",
+	  "t.yaml:2:27: networks.blue.tenant: tenant blue has no network, and the name of "
+	  "its default network is taken by one of red" },
+	{ V "networks: {a: {tenant: red, mtu: 67}}\n",
+	  "t.yaml:2:34: networks.a.mtu: 67 is below the least value 68" },
+	{ V "networks: {a: {tenant: red, vlan: 4095}}\n",
+	  "t.yaml:2:35: networks.a.vlan: 4095 is above the greatest value 4094" },
+	/* ports */
+	{ V "networks: {a: {tenant: red}, b: {tenant: red}}\ntenants: {red: {ports: {p: "
+	    "{}}}}\n",
+	  "t.yaml:3:25: tenants.red.ports.p.network: is missing: tenant red has 2 networks "
+	  "and none is named red" },
+	{ V "networks: {a: {tenant: red}, b: {tenant: red}}\ntenants: {red: {ports: {p: "
+	    "{network: b}}}}\n",
+	  "" },
+	{ V "tenants: {red: {ports: {p: {network: x}}}}\n",
+	  "t.yaml:2:38: tenants.red.ports.p.network: there is no network x" },
+	{ V "tenants: {red: {ports: {p: {network: blue}}}, blue: {}}\n",
+	  "t.yaml:2:38: tenants.red.ports.p.network: network blue belongs to tenant blue "
+	  "(networks that tenants share" },
+	{ V "tenants: {red: {ports: {p: {}}},\n  blue: {ports: {p: {}}}}\n",
+	  "t.yaml:3:18: tenants.blue.ports.p: tenant red has a port of this name (line 2) "
+	  "(a port's name is unique" },
+	{ V "tenants: {red: {ports: {p: {}, q: {socket: p.sock}}}}\n",
+	  "t.yaml:2:44: tenants.red.ports.q.socket: is that of port p of tenant red (line "
+	  "2)" },
+	{ V "tenants: {red: {ports: {p: {}, q: {socket: /run/tqos/vhost/p.sock}}}}\n",
+	  "t.yaml:2:44: tenants.red.ports.q.socket: is that of port p of tenant red (line "
+	  "2)" },
+	{ V "tenants: {red: {ports: {p: {mac: \"52:54:00:00:00:01\"}, q: {mac: "
+	    "\"52:54:00:00:00:01\"}}}}\n",
+	  "t.yaml:2:65: tenants.red.ports.q.mac: is that of port p of tenant red (line "
+	  "2)" },
+	{ V "tenants: {red: {ports: {p: {mac: \"52:54:00:00:00:01\"}}}, blue: {ports: {q: "
+	    "{mac: \"52:54:00:00:00:01\"}}}}\n",
+	  "" },
+	{ V "tenants: {red: {ports: {p: {socket: a/b.sock}}}}\n",
+	  "t.yaml:2:37: tenants.red.ports.p.socket: a/b.sock is neither an absolute path "
+	  "nor a file name in /run/tqos/vhost" },
+	{ V "tenants: {red: {ports: {p: {socket: \"..\"}}}}\n",
+	  "t.yaml:2:37: tenants.red.ports.p.socket: .. is neither an absolute path nor a "
+	  "file name in /run/tqos/vhost" },
+	{ V "tenants: {red: {ports: {p: {socket: /run/tqos/control.sock}}}}\n",
+	  "t.yaml:2:37: tenants.red.ports.p.socket: is the control socket" },
+	{ V "tenants: {red: {ports: {p: {queues: 17}}}}\n",
+	  "t.yaml:2:37: tenants.red.ports.p.queues: 17 is above the greatest value 16" },
+	{ V "tenants: {red: {ports: {p: {mode_bits: 0888}}}}\n",
+	  "t.yaml:2:40: tenants.red.ports.p.mode_bits: \"0888\" are not permissions (write "
+	  "three or four octal digits" },
+	{ V "tenants: {red: {ports: {p: {mode_bits: 1000}}}}\n",
+	  "t.yaml:2:40: tenants.red.ports.p.mode_bits: \"1000\" are not permissions" },
+	/* the longest names there are */
+	{ V "tenants: {" NAME63 ": {ports: {" NAME63 ": {features: {ctrl_vq: on}}}}}\n",
+	  "t.yaml:2:171: tenants." NAME63 ".ports." NAME63
+	  ".features.ctrl_vq: on is not supported yet" },
+};
+
 static void refusals_name_both_sides(void **state)
 {
-	static const struct {
-		const char *text, *error; /* "" is accepted */
-	} rows[] = {
-		/* min and max */
-		{ FABRIC "tenants:\n  red:\n    tx:\n      max: 2Gbit\n      min: 4Gbit\n",
-		  "t.yaml:7:12: tenants.red.tx.min: 4Gbit is above max 2Gbit (line 6)" },
-		{ FABRIC "tenants: {red: {tx: {min: 1Gbit, max: 1Gbit}}}\n", "" },
-		{ FABRIC "tenants: {red: {tx: {min: 1Gbit, max: 999.999999999Mbit}}}\n",
-		  "is not a whole number of bit" },
-		{ FABRIC "tenants: {red: {tx: {min: 1Gbit, max: 999.999999Mbit}}}\n",
-		  "t.yaml:3:27: tenants.red.tx.min: 1Gbit is above max 999.999999Mbit (line 3)" },
-		{ FABRIC "tenants: {red: {ports: {p: {tx: {min: 2Mbit, max: 1Mbit}}}}}\n",
-		  "t.yaml:3:39: tenants.red.ports.p.tx.min: 2Mbit is above max 1Mbit (line 3)" },
-		{ FABRIC
-		  "tenants: {red: {tx: {min: 500Mbit}, ports: {r1: {tx: {min: 300Mbit}}, r2: {tx: {min: 200Mbit}}}}}\n",
-		  "" },
-		{ FABRIC
-		  "tenants: {red: {tx: {min: 500Mbit}, ports: {r1: {tx: {min: 300Mbit}}, r2: {tx: {min: 200.001Mbit}}}}}\n",
-		  "t.yaml:3:27: tenants.red.tx.min: 500Mbit is below the 500.001Mbit that its ports are promised "
-		  "(r1 300Mbit + r2 200.001Mbit) (set tenants.red.tx.min to at least 500.001Mbit, or lower the ports' tx.min)" },
-		{ FABRIC
-		  "tenants: {red: {tx: {max: 400Mbit}, ports: {r1: {tx: {min: 300Mbit}}, r2: {tx: {min: 200Mbit}}}}}\n",
-		  "t.yaml:3:27: tenants.red.tx.max: 400Mbit is below the 500Mbit that its ports are promised (r1 300Mbit + r2 200Mbit)" },
-		/* links */
-		{ V "tenants: {red: {tx: {min: 1Mbit}}}\n",
-		  "t.yaml:2:27: tenants.red.tx.min: cannot be promised: link fabric has no capacity (set links.fabric.capacity)" },
-		{ V "tenants: {red: {ports: {p: {}, q: {tx: {min: 1Mbit}}}}}\n",
-		  "t.yaml:2:46: tenants.red.ports.q.tx.min: cannot be promised: link fabric has no capacity" },
-		{ V
-		  "links: {fabric: {capacity: 1Gbit}, up0: {devargs: x}}\nnetworks: {red: {tenant: red, uplink: up0}}\n"
-		  "tenants: {red: {tx: {min: 1Mbit}}}\n",
-		  "t.yaml:4:27: tenants.red.tx.min: cannot be promised: link up0 has no capacity (set links.up0.capacity)" },
-		{ FABRIC "tenants: {red: {tx: {min: 600Mbit}}, blue: {tx: {min: 400Mbit}}}\n", "" },
-		{ FABRIC
-		  "tenants: {red: {tx: {min: 600Mbit}}, blue: {tx: {min: 400.000001Mbit}}}\n",
-		  "t.yaml:2:28: links.fabric.capacity: 1Gbit is below the 1.000000001Gbit that tenants are promised on it "
-		  "(red 600Mbit + blue 400.000001Mbit) (lower a tenant's tx.min by 1bit)" },
-		{ V
-		  "links: {fabric: {capacity: 10Gbit}, up0: {devargs: x, capacity: 1Gbit}}\n"
-		  "networks: {red: {tenant: red, uplink: up0}, blue: {tenant: blue, uplink: up0, vlan: 1}}\n"
-		  "tenants: {red: {tx: {min: 600Mbit}}, blue: {tx: {min: 600Mbit}}, green: {tx: {min: 600Mbit}}}\n",
-		  "t.yaml:2:65: links.up0.capacity: 1Gbit is below the 1.2Gbit that tenants are promised on it (red 600Mbit + blue 600Mbit)" },
-		{ V "links: {up0: {capacity: 1Gbit}}\n",
-		  "t.yaml:2:9: links.up0.devargs: is missing: an uplink needs a DPDK device (for example" },
-		{ V "links: {fabric: {devargs: x}}\n",
-		  "t.yaml:2:27: links.fabric.devargs: fabric is the traffic that stays in the host, it has no device" },
-		{ V
-		  "links: {a: {devargs: x}, b: {devargs: x}, c: {devargs: x}, d: {devargs: x}, e: {devargs: x}, f: {devargs: x}, "
-		  "g: {devargs: x}}\n",
-		  "" },
-		{ V
-		  "links: {a: {devargs: x}, b: {devargs: x}, c: {devargs: x}, d: {devargs: x}, e: {devargs: x}, f: {devargs: x}, "
-		  "g: {devargs: x}, h: {devargs: x}}\n",
-		  "t.yaml:2:1: links: has more than 8 links, fabric included" },
-		/* networks */
-		{ V "networks: {n: {tenant: red}}\n",
-		  "t.yaml:2:24: networks.n.tenant: there is no tenant red" },
-		{ V "networks: {n: {}}\n",
-		  "t.yaml:2:12: networks.n.tenant: is missing: a network belongs to one tenant (networks that tenants share are "
-		  "not supported yet)" },
-		{ V "networks: {n: {tenant: red, vlan: 1}}\ntenants: {red: {}}\n",
-		  "t.yaml:2:35: networks.n.vlan: 1 is a tag on an uplink, and there is none (set networks.n.uplink)" },
-		{ V "networks: {n: {tenant: red, uplink: up0}}\ntenants: {red: {}}\n",
-		  "t.yaml:2:37: networks.n.uplink: there is no link up0" },
-		{ V "networks: {n: {tenant: red, uplink: fabric}}\ntenants: {red: {}}\n",
-		  "t.yaml:2:37: networks.n.uplink: fabric does not leave the host: every network has it" },
-		{ UPLINK
-		  "networks: {a: {tenant: red, uplink: up0, vlan: 1}, b: {tenant: red, uplink: up0, vlan: 1}}\ntenants: {red: {}}\n",
-		  "t.yaml:3:88: networks.b.vlan: 1 on up0 is used by network a already" },
-		{ UPLINK
-		  "networks: {a: {tenant: red, uplink: up0}, b: {tenant: red, uplink: up0}}\ntenants: {red: {}}\n",
-		  "t.yaml:3:68: networks.b.uplink: network a is untagged on up0 already (set networks.b.vlan)" },
-		{ UPLINK
-		  "networks: {a: {tenant: red, uplink: up0}, b: {tenant: red, uplink: up0, vlan: 1}}\ntenants: {red: {}}\n",
-		  "" },
-		{ V "networks: {blue: {tenant: red}}\ntenants: {red: {}, blue: {}}\n",
-		  "t.yaml:2:27: networks.blue.tenant: tenant blue has no network, and the name of its default network is taken by one of red" },
-		{ V "networks: {a: {tenant: red, mtu: 67}}\n",
-		  "t.yaml:2:34: networks.a.mtu: 67 is below the least value 68" },
-		{ V "networks: {a: {tenant: red, vlan: 4095}}\n",
-		  "t.yaml:2:35: networks.a.vlan: 4095 is above the greatest value 4094" },
-		/* ports */
-		{ V
-		  "networks: {a: {tenant: red}, b: {tenant: red}}\ntenants: {red: {ports: {p: {}}}}\n",
-		  "t.yaml:3:25: tenants.red.ports.p.network: is missing: tenant red has 2 networks and none is named red" },
-		{ V
-		  "networks: {a: {tenant: red}, b: {tenant: red}}\ntenants: {red: {ports: {p: {network: b}}}}\n",
-		  "" },
-		{ V "tenants: {red: {ports: {p: {network: x}}}}\n",
-		  "t.yaml:2:38: tenants.red.ports.p.network: there is no network x" },
-		{ V "tenants: {red: {ports: {p: {network: blue}}}, blue: {}}\n",
-		  "t.yaml:2:38: tenants.red.ports.p.network: network blue belongs to tenant blue (networks that tenants share" },
-		{ V "tenants: {red: {ports: {p: {}}},\n  blue: {ports: {p: {}}}}\n",
-		  "t.yaml:3:18: tenants.blue.ports.p: tenant red has a port of this name (line 2) (a port's name is unique" },
-		{ V "tenants: {red: {ports: {p: {}, q: {socket: p.sock}}}}\n",
-		  "t.yaml:2:44: tenants.red.ports.q.socket: is that of port p of tenant red (line 2)" },
-		{ V "tenants: {red: {ports: {p: {}, q: {socket: /run/tqos/vhost/p.sock}}}}\n",
-		  "t.yaml:2:44: tenants.red.ports.q.socket: is that of port p of tenant red (line 2)" },
-		{ V
-		  "tenants: {red: {ports: {p: {mac: \"52:54:00:00:00:01\"}, q: {mac: \"52:54:00:00:00:01\"}}}}\n",
-		  "t.yaml:2:65: tenants.red.ports.q.mac: is that of port p of tenant red (line 2)" },
-		{ V
-		  "tenants: {red: {ports: {p: {mac: \"52:54:00:00:00:01\"}}}, blue: {ports: {q: {mac: \"52:54:00:00:00:01\"}}}}\n",
-		  "" },
-		{ V "tenants: {red: {ports: {p: {socket: a/b.sock}}}}\n",
-		  "t.yaml:2:37: tenants.red.ports.p.socket: a/b.sock is neither an absolute path nor a file name in /run/tqos/vhost" },
-		{ V "tenants: {red: {ports: {p: {socket: \"..\"}}}}\n",
-		  "t.yaml:2:37: tenants.red.ports.p.socket: .. is neither an absolute path nor a file name in /run/tqos/vhost" },
-		{ V "tenants: {red: {ports: {p: {socket: /run/tqos/control.sock}}}}\n",
-		  "t.yaml:2:37: tenants.red.ports.p.socket: is the control socket" },
-		{ V "tenants: {red: {ports: {p: {queues: 17}}}}\n",
-		  "t.yaml:2:37: tenants.red.ports.p.queues: 17 is above the greatest value 16" },
-		{ V "tenants: {red: {ports: {p: {mode_bits: 0888}}}}\n",
-		  "t.yaml:2:40: tenants.red.ports.p.mode_bits: \"0888\" are not permissions (write three or four octal digits" },
-		{ V "tenants: {red: {ports: {p: {mode_bits: 1000}}}}\n",
-		  "t.yaml:2:40: tenants.red.ports.p.mode_bits: \"1000\" are not permissions" },
-		/* the longest names there are */
-		{ V "tenants: {" NAME63 ": {ports: {" NAME63 ": {features: {ctrl_vq: on}}}}}\n",
-		  "t.yaml:2:171: tenants." NAME63 ".ports." NAME63
-		  ".features.ctrl_vq: on is not supported yet" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < TQ_ARRAY_LEN(rows); i++) {
+	for (size_t i = 0; i < TQ_ARRAY_LEN(refusals); i++) {
 		char line[1024];
 		const char *at;
 		int code;
 
-		verdict(rows[i].text, line, &code);
-		at = strstr(line, rows[i].error);
-		if ((!rows[i].error[0] && line[0]) || !at ||
-		    (at != line && !strncmp(rows[i].error, "t.yaml", 6)))
-			fail_msg("%s\nsays: %s\nnot:  %s", rows[i].text, line, rows[i].error);
+		verdict(refusals[i].text, line, &code);
+		at = strstr(line, refusals[i].error);
+		if ((!refusals[i].error[0] && line[0]) || !at ||
+		    (at != line && !strncmp(refusals[i].error, "t.yaml", 6)))
+			fail_msg("%s\nsays: %s\nnot:  %s", refusals[i].text, line,
+				 refusals[i].error);
 		assert_true(code == 0 || tq_conf_refused(code));
 	}
 }
@@ -354,9 +378,9 @@ static void many_terms_of_a_sum_are_cut(void **state)
 	fclose(out);
 	verdict(text, line, &code);
 	assert_non_null(strstr(
-		line,
-		"links.fabric.capacity: 1Gbit is below the 1.024Gbit that tenants are promised on it "
-		"(tenant-with-a-long-name-0 1Mbit + tenant-with-a-long-name-1 1Mbit + "));
+		line, "links.fabric.capacity: 1Gbit is below the 1.024Gbit that tenants are "
+		      "promised on it "
+		      "(tenant-with-a-long-name-0 1Mbit + tenant-with-a-long-name-1 1Mbit + "));
 	assert_non_null(strstr(line, " + ...) (lower a tenant's tx.min by 24Mbit)"));
 	free(text);
 }
@@ -368,50 +392,59 @@ static void many_terms_of_a_sum_are_cut(void **state)
  *   l1, no tag: any; L >= 60
  *   l2, no tag: 1000 x (L + 24) / L > 1000 for every L
  *   pps: 600 Mbit/s / 8 / 1 Mpps = 75 B;  100 Mbit/s / 8 / 8254 = 1514.4 B, 8257: 1513.9 B */
+static const struct {
+	const char *text, *note; /* "W path: text", "N path: text"; NULL: none at all */
+} remarks[] = {
+	{ V "tenants: {red: {ports: {p: {}}}}\n", NULL },
+	{ V "tenants: {red: {}}\n", "W tenants.red: has no port" },
+	{ FABRIC "tenants: {red: {tx: {min: 600Mbit}, ports: {p: {}}}}\n",
+	  "N links.fabric.capacity: the promised 600Mbit fit 1Gbit with frames of any "
+	  "size" },
+	{ UPLINK "tenants: {red: {ports: {p: {}}}}\n",
+	  "W links.up0: no network has it as its uplink" },
+	{ UPLINK "networks: {red: {tenant: red, uplink: up0, vlan: 5}}\ntenants: {red: "
+		 "{tx: {min: 800Mbit}, ports: {p: {}}}}\n",
+	  "N links.up0.capacity: the promised 800Mbit fit 1Gbit with frames of a mean of "
+	  "at least 112 bytes" },
+	{ UPLINK "networks: {red: {tenant: red, uplink: up0}}\ntenants: {red: {tx: {min: "
+		 "800Mbit}, ports: {p: {}}}}\n",
+	  "N links.up0.capacity: the promised 800Mbit fit 1Gbit with frames of a mean of "
+	  "at least 96 bytes" },
+	{ UPLINK "host: {accounting: l3}\nnetworks: {red: {tenant: red, uplink: "
+		 "up0}}\ntenants: {red: {tx: {min: 800Mbit}, ports: {p: {}}}}\n",
+	  "N links.up0.capacity: the promised 800Mbit fit 1Gbit with frames of a mean of "
+	  "at least 166 bytes" },
+	{ UPLINK "host: {accounting: l1}\nnetworks: {red: {tenant: red, uplink: "
+		 "up0}}\ntenants: {red: {tx: {min: 1Gbit}, ports: {p: {}}}}\n",
+	  "N links.up0.capacity: the promised 1Gbit fit 1Gbit with frames of a mean of at "
+	  "least 60 bytes" },
+	{ UPLINK "networks: {red: {tenant: red, uplink: up0}}\ntenants: {red: {tx: {min: "
+		 "1Gbit}, ports: {p: {}}}}\n",
+	  "W links.up0.capacity: the promised 1Gbit do not fit 1Gbit with frames of any "
+	  "size: an uplink carries 24 bytes more than the frame" },
+	{ FABRIC "tenants: {red: {tx: {min: 600Mbit, pps: 1Mpps}, ports: {p: {}}}}\n",
+	  "N tenants.red.tx.pps: 1Mpps carry min 600Mbit with frames of a mean of at least "
+	  "75 bytes" },
+	{ FABRIC "tenants: {red: {ports: {p: {tx: {min: 100Mbit, pps: 8257pps}}}}}\n",
+	  "N tenants.red.ports.p.tx.pps: 8.257kpps carry min 100Mbit with frames of a mean "
+	  "of at least 1514 bytes" },
+	{ FABRIC "tenants: {red: {ports: {p: {tx: {min: 100Mbit, pps: 8254pps}}}}}\n",
+	  "W tenants.red.ports.p.tx.pps: 8.254kpps cannot carry min 100Mbit, not even with "
+	  "the largest frames (1514 bytes)" },
+	{ V "tenants: {red: {tx: {burst: 64KiB}, ports: {p: {}}}}\n",
+	  "W tenants.red.tx.burst: has no effect without max" },
+	{ V "tenants: {red: {rx: {max: 1Mbit}, ports: {p: {rx: {max: 2Mbit}}}}}\n",
+	  "W tenants.red.ports.p.rx.max: never binds: the tenant's max is 1Mbit" },
+	{ V "tenants: {red: {tx: {pps: 1kpps}, ports: {p: {tx: {pps: 2kpps}}}}}\n",
+	  "W tenants.red.ports.p.tx.pps: never binds: the tenant's pps is 1kpps" },
+	{ V "tenants: {red: {tx: {max: 1Mbit}, ports: {p: {tx: {max: 1Mbit}}}}}\n", NULL },
+};
+
 static void notes_say_what_the_promises_need(void **state)
 {
-	static const struct {
-		const char *text, *note; /* "W path: text", "N path: text"; NULL: none at all */
-	} rows[] = {
-		{ V "tenants: {red: {ports: {p: {}}}}\n", NULL },
-		{ V "tenants: {red: {}}\n", "W tenants.red: has no port" },
-		{ FABRIC "tenants: {red: {tx: {min: 600Mbit}, ports: {p: {}}}}\n",
-		  "N links.fabric.capacity: the promised 600Mbit fit 1Gbit with frames of any size" },
-		{ UPLINK "tenants: {red: {ports: {p: {}}}}\n",
-		  "W links.up0: no network has it as its uplink" },
-		{ UPLINK
-		  "networks: {red: {tenant: red, uplink: up0, vlan: 5}}\ntenants: {red: {tx: {min: 800Mbit}, ports: {p: {}}}}\n",
-		  "N links.up0.capacity: the promised 800Mbit fit 1Gbit with frames of a mean of at least 112 bytes" },
-		{ UPLINK
-		  "networks: {red: {tenant: red, uplink: up0}}\ntenants: {red: {tx: {min: 800Mbit}, ports: {p: {}}}}\n",
-		  "N links.up0.capacity: the promised 800Mbit fit 1Gbit with frames of a mean of at least 96 bytes" },
-		{ UPLINK
-		  "host: {accounting: l3}\nnetworks: {red: {tenant: red, uplink: up0}}\ntenants: {red: {tx: {min: 800Mbit}, ports: {p: {}}}}\n",
-		  "N links.up0.capacity: the promised 800Mbit fit 1Gbit with frames of a mean of at least 166 bytes" },
-		{ UPLINK
-		  "host: {accounting: l1}\nnetworks: {red: {tenant: red, uplink: up0}}\ntenants: {red: {tx: {min: 1Gbit}, ports: {p: {}}}}\n",
-		  "N links.up0.capacity: the promised 1Gbit fit 1Gbit with frames of a mean of at least 60 bytes" },
-		{ UPLINK
-		  "networks: {red: {tenant: red, uplink: up0}}\ntenants: {red: {tx: {min: 1Gbit}, ports: {p: {}}}}\n",
-		  "W links.up0.capacity: the promised 1Gbit do not fit 1Gbit with frames of any size: an uplink carries 24 bytes more than the frame" },
-		{ FABRIC "tenants: {red: {tx: {min: 600Mbit, pps: 1Mpps}, ports: {p: {}}}}\n",
-		  "N tenants.red.tx.pps: 1Mpps carry min 600Mbit with frames of a mean of at least 75 bytes" },
-		{ FABRIC "tenants: {red: {ports: {p: {tx: {min: 100Mbit, pps: 8257pps}}}}}\n",
-		  "N tenants.red.ports.p.tx.pps: 8.257kpps carry min 100Mbit with frames of a mean of at least 1514 bytes" },
-		{ FABRIC "tenants: {red: {ports: {p: {tx: {min: 100Mbit, pps: 8254pps}}}}}\n",
-		  "W tenants.red.ports.p.tx.pps: 8.254kpps cannot carry min 100Mbit, not even with the largest frames (1514 bytes)" },
-		{ V "tenants: {red: {tx: {burst: 64KiB}, ports: {p: {}}}}\n",
-		  "W tenants.red.tx.burst: has no effect without max" },
-		{ V "tenants: {red: {rx: {max: 1Mbit}, ports: {p: {rx: {max: 2Mbit}}}}}\n",
-		  "W tenants.red.ports.p.rx.max: never binds: the tenant's max is 1Mbit" },
-		{ V "tenants: {red: {tx: {pps: 1kpps}, ports: {p: {tx: {pps: 2kpps}}}}}\n",
-		  "W tenants.red.ports.p.tx.pps: never binds: the tenant's pps is 1kpps" },
-		{ V "tenants: {red: {tx: {max: 1Mbit}, ports: {p: {tx: {max: 1Mbit}}}}}\n", NULL },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < TQ_ARRAY_LEN(rows); i++) {
-		struct tq_conf *conf = must_parse(rows[i].text);
+	for (size_t i = 0; i < TQ_ARRAY_LEN(remarks); i++) {
+		struct tq_conf *conf = must_parse(remarks[i].text);
 		struct tq_model *m = must_model(conf);
 		struct tq_conf_note *notes;
 		bool found = false;
@@ -422,10 +455,10 @@ static void notes_say_what_the_promises_need(void **state)
 		for (uint32_t k = 0; k < n && !found; k++) {
 			snprintf(line, sizeof(line), "%c %s: %s", notes[k].warning ? 'W' : 'N',
 				 notes[k].path, notes[k].text);
-			found = rows[i].note && !strcmp(line, rows[i].note);
+			found = remarks[i].note && !strcmp(line, remarks[i].note);
 		}
-		if (rows[i].note ? !found : n > 0)
-			fail_msg("%s\nsays: %s\nnot:  %s", rows[i].text, line, rows[i].note);
+		if (remarks[i].note ? !found : n > 0)
+			fail_msg("%s\nsays: %s\nnot:  %s", remarks[i].text, line, remarks[i].note);
 		free(notes);
 		tq_model_free(m);
 		tq_conf_free(conf);

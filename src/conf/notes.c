@@ -67,8 +67,8 @@ static uint64_t frame_max_bytes(const struct tq_model *m, uint32_t tenant)
 	return most;
 }
 
-/* An uplink's capacity counts wire bytes, tag included; the promises count `accounting`. The smallest mean
- * frame at which sum x wire / charged still fits. */
+/* An uplink's capacity counts wire bytes, tag included; the promises count `accounting`. The
+ * smallest mean frame at which sum x wire / charged still fits. */
 static void uplink_note(const struct tq_model *m, uint32_t index, uint64_t sum_bits_s,
 			struct notes *out)
 {
@@ -93,10 +93,10 @@ static void uplink_note(const struct tq_model *m, uint32_t index, uint64_t sum_b
 	tq_unit_print(TQ_UNIT_RATE, sum_bits_s, sum);
 	tq_unit_print(TQ_UNIT_RATE, l->capacity_bits_s, capacity);
 	if (len > most)
-		note_add(
-			out, true, l->pos, path,
-			"the promised %s do not fit %s with frames of any size: an uplink carries %llu bytes more than the frame",
-			sum, capacity, (unsigned long long)(24 + tag_bytes));
+		note_add(out, true, l->pos, path,
+			 "the promised %s do not fit %s with frames of any size: an uplink carries "
+			 "%llu bytes more than the frame",
+			 sum, capacity, (unsigned long long)(24 + tag_bytes));
 	else
 		note_add(out, false, l->pos, path,
 			 "the promised %s fit %s with frames of a mean of at least %llu bytes", sum,

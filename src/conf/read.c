@@ -12,8 +12,8 @@
 #include "base/assert.h"
 #include "conf/tree.h"
 
-/* Reading follows the key table: an unknown key ends it, so depth and time are bounded by the table, not by
- * the input. */
+/* Reading follows the key table: an unknown key ends it, so depth and time are bounded by the
+ * table, not by the input. */
 struct reader {
 	const struct tq_read *in;
 	const char *file; /* interned */
@@ -68,10 +68,10 @@ static int yaml_refused(struct reader *r)
 	}
 	if (p->problem &&
 	    (strstr(p->problem, "cannot start any token") || strstr(p->problem, "tab")))
-		tq_err_hint(
-			r->err,
-			"indent with blanks, not tabs, and quote texts that start with a special character");
-	/* The reader looks ahead: the key it was at says nothing about where the text went wrong. */
+		tq_err_hint(r->err, "indent with blanks, not tabs, and quote texts that start with "
+				    "a special character");
+	/* The reader looks ahead: the key it was at says nothing about where the text went wrong.
+	 */
 	tq_err_path(r->err, "%s", r->in->path);
 	tq_err_at(r->err, pos);
 	return -EINVAL;

@@ -93,11 +93,14 @@ void tq_keys_print_reference(FILE *out)
 	const struct tq_key *key;
 
 	fputs("<!-- SPDX-License-Identifier: BSD-3-Clause -->\n"
-	      "<!-- Generated from src/conf/keys.def by `TQOS_UPDATE=1 meson test -C build conf/reference`; "
+	      "<!-- Generated from src/conf/keys.def by `TQOS_UPDATE=1 meson test -C build "
+	      "conf/reference`; "
 	      "do not edit. -->\n"
 	      "# Configuration keys\n\n"
-	      "`*` stands for a name of your choice: letters, digits, `_` and `-`, at most 63 of them.\n"
-	      "examples/reference.yaml shows every key in its place; `tqosctl config check FILE` checks a file\n"
+	      "`*` stands for a name of your choice: letters, digits, `_` and `-`, at most 63 of "
+	      "them.\n"
+	      "examples/reference.yaml shows every key in its place; `tqosctl config check FILE` "
+	      "checks a file\n"
 	      "without a daemon.\n\n"
 	      "Units are part of a value and never left out:\n\n",
 	      out);
@@ -108,10 +111,14 @@ void tq_keys_print_reference(FILE *out)
 	fputs("| key | value | default | meaning |\n|---|---|---|---|\n", out);
 	for (unsigned i = 0; (key = tq_key_at(i)); i++)
 		print_key(out, key);
-	fputs("\nA tenant may have several networks, a network has one tenant, and a port is in one network of its\n"
-	      "tenant: the one it names, else the tenant's only one, else the one with the tenant's name.\n"
-	      "Admission: of a tenant, the sum of its ports' min <= min <= max; of a link, the sum of the min of\n"
-	      "tenants that can reach it <= capacity. Every tenant can reach `fabric`, and the uplinks of its\n"
+	fputs("\nA tenant may have several networks, a network has one tenant, and a port is in "
+	      "one network of its\n"
+	      "tenant: the one it names, else the tenant's only one, else the one with the "
+	      "tenant's name.\n"
+	      "Admission: of a tenant, the sum of its ports' min <= min <= max; of a link, the sum "
+	      "of the min of\n"
+	      "tenants that can reach it <= capacity. Every tenant can reach `fabric`, and the "
+	      "uplinks of its\n"
 	      "networks.\n",
 	      out);
 }

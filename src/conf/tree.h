@@ -3,8 +3,8 @@
 
 /* tree.h - the nodes of a configuration document; inside src/conf only.
  *
- * Why:     one shape for what was read, what is changed and what is written.  Only checked values get in:
- *          a node has its key, and a scalar has the number that its text means.
+ * Why:     one shape for what was read, what is changed and what is written.  Only checked values
+ *          get in: a node has its key, and a scalar has the number that its text means.
  * Memory:  nodes are on the heap and belong to their document; file names are interned in it.
  */
 #ifndef TQ_CONF_TREE_H
@@ -56,7 +56,8 @@ bool tq_tree_equal(const struct tq_tree *a, const struct tq_tree *b);
 
 /* Fill file, line, column of err (may be NULL). */
 void tq_err_at(struct tq_err *err, struct tq_pos pos);
-/* " (line 15)", " (other.yaml:15)" seen from a message about something in `file`; empty when pos is not known. */
+/* " (line 15)", " (other.yaml:15)" seen from a message about something in `file`; empty when pos
+ * is not known. */
 const char *tq_pos_print(struct tq_pos pos, const char *file, char *ret_text, size_t size_bytes);
 
 /* Append ".name" to a path of TQ_PATH_MAX bytes; returns the length before, to cut it again. */

@@ -58,7 +58,8 @@ static const struct unit_word *word_find(const struct unit_table *t, const char 
 	return NULL;
 }
 
-/* The word the user may have meant: other case, or with what others append: "mbit", "Mbit/s", "Mbps". */
+/* The word the user may have meant: other case, or with what others append: "mbit", "Mbit/s",
+ * "Mbps". */
 static const struct unit_word *word_guess(const struct unit_table *t, const char *name)
 {
 	for (int i = 0; i < UNITS_MAX && t->word[i].name; i++) {
@@ -151,7 +152,8 @@ char *tq_unit_print(enum tq_unit unit, uint64_t value, char ret_text[TQ_UNIT_TEX
 {
 	const struct unit_table *t;
 	const struct unit_word *word;
-	/* Powers of 1000 are exact in decimals; of powers of 1024 only 1.5KiB and the like are readable. */
+	/* Powers of 1000 are exact in decimals; of powers of 1024 only 1.5KiB and the like are
+	 * readable. */
 	uint64_t scale = unit == TQ_UNIT_SIZE ? 1000 : 1000000000, rest;
 	int i = UNITS_MAX - 1, width = unit == TQ_UNIT_SIZE ? 3 : 9;
 

@@ -3,8 +3,9 @@
 
 /* units.h - texts with units to canonical integers and back.
  *
- * Why:     the only place that knows units other than bits/s, bytes, ns and frames/s.  Exact: a text that is
- *          not a whole number of the canonical unit is refused, what is printed parses to the same number.
+ * Why:     the only place that knows units other than bits/s, bytes, ns and frames/s.  Exact: a
+ *          text that is not a whole number of the canonical unit is refused, what is printed parses
+ *          to the same number.
  * Thread:  any.
  */
 #ifndef TQ_CONF_UNITS_H
@@ -26,11 +27,11 @@ enum tq_unit {
 #define TQ_UNIT_TEXT_MAX 40 /* bytes of a printed value, NUL included */
 
 /* "1.5Gbit": digits, at most 12 decimals, unit, no blanks, no sign.
- * Returns 0; -EINVAL not a number, no unit, another unit, not whole, above 2^64-1 (reterr has a hint). */
+ * Returns 0; -EINVAL not a number, no unit, another unit, not whole, above 2^64-1. */
 int tq_unit_parse(enum tq_unit unit, const char *text, uint64_t *ret_value, struct tq_err *reterr);
 
-/* Exact, in the largest unit that is not above the value (sizes: that needs at most three decimals).
- * Returns ret_text. */
+/* Exact, in the largest unit that is not above the value; sizes: that needs at most three
+ * decimals. Returns ret_text. */
 char *tq_unit_print(enum tq_unit unit, uint64_t value, char ret_text[TQ_UNIT_TEXT_MAX]);
 
 /* "bit kbit Mbit Gbit". */

@@ -156,8 +156,8 @@ static int mac_value(const char *text, uint64_t *ret_number, struct tq_err *rete
 	return 0;
 }
 
-/* Length of the UTF-8 character at text; 0 when it is not one that comes back unchanged from a YAML file:
- * malformed, a control character, or one of the Unicode line breaks, which YAML folds. */
+/* Length of the UTF-8 character at text; 0 when it is not one that comes back unchanged from a YAML
+ * file: malformed, a control character, or one of the Unicode line breaks, which YAML folds. */
 static unsigned character(const unsigned char *text)
 {
 	static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };

@@ -107,8 +107,8 @@ static int write_all(int fd, const char *text, size_t size)
 	return 0;
 }
 
-/* After the rename: without it a power cut may leave the old name on the old file. Not an error of ours
- * where a file system cannot do it. */
+/* After the rename: without it a power cut may leave the old name on the old file. Not an error of
+ * ours where a file system cannot do it. */
 static void sync_dir(const char *path)
 {
 	char dir[4096];
@@ -126,7 +126,8 @@ static void sync_dir(const char *path)
 	close(fd);
 }
 
-/* Write text beside path and move it there. Returns NULL, or what could not be done; errno is set. */
+/* Write text beside path and move it there. Returns NULL, or what could not be done; errno is set.
+ */
 static const char *replace_file(const char *path, const char *text)
 {
 	const char *failed = NULL;
