@@ -3,9 +3,11 @@
 
 /* assert.h - what must hold, and what must not.
  *
- * tq_assert  worker code: compiled in for debug, simulation, fuzz and system builds (-Dasserts=true).
+ * tq_assert  worker code: compiled in for debug, simulation, fuzz and system builds
+ *            (-Dasserts=true).
  * tq_verify  control code: always compiled in.
- * Both end the process: a broken invariant in a process that maps every tenant's memory is not survivable.
+ * Both end the process: a broken invariant in a process that maps every tenant's memory is not
+ * survivable.
  */
 #ifndef TQ_BASE_ASSERT_H
 #define TQ_BASE_ASSERT_H

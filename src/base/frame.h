@@ -5,7 +5,8 @@
  *
  * Why:     a frame stays in guest memory until it may go; until then it is described, not copied.
  *          Only its first TQ_PEEK_BYTES are in private memory, read once; decisions use that copy,
- *          and the delivered bytes come from that copy too, so a guest that rewrites them gains nothing.
+ *          and the delivered bytes come from that copy too, so a guest that rewrites them gains
+ *          nothing.
  * Thread:  the worker that owns the virtqueue.
  */
 #ifndef TQ_BASE_FRAME_H
@@ -43,7 +44,8 @@ struct tq_span {
  * describe the L2 frame without FCS.
  *   copy[0 .. copy_bytes)    the first bytes, private.
  *   span[0 .. n_spans)       the bytes behind copy_bytes, still in the guest; may be empty.
- *                            When more than TQ_FRAME_SPANS are needed, `spill` points to all of them. */
+ *                            When more than TQ_FRAME_SPANS are needed, `spill` points to all
+ *                            of them. */
 struct tq_frame {
 	uint32_t len_bytes;    /* 0 when drop != 0 and nothing is known */
 	uint16_t head;	       /* descriptor index (split) or buffer id (packed), for completion */
@@ -59,7 +61,7 @@ struct tq_frame {
 	uint8_t copy[TQ_PEEK_BYTES] TQ_CACHE_ALIGNED;
 };
 
-static_assert(sizeof(struct tq_frame) == 256, "four cache lines, two for metadata and two for bytes");
+static_assert(sizeof(struct tq_frame) == 256, "four cache lines, two of them for bytes");
 
 /* All guest spans of a frame behind its private copy. */
 TQ_INLINE const struct tq_span *tq_frame_spans(const struct tq_frame *f)

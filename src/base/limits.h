@@ -31,6 +31,6 @@
 #define TQ_MTU_MAX 9216
 #define TQ_MTU_DEFAULT 1500
 #define TQ_FRAME_BYTES_MAX 65550 /* L2 frame of a 64 KiB super-frame; 65,562 with the net header */
-#define TQ_PEEK_BYTES 128	 /* of a frame read into private memory before anything is decided */
+#define TQ_PEEK_BYTES 128	 /* of a frame, copied before anything is decided */
 
 #endif

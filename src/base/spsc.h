@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* spsc.h - bounded ring between one producer and one consumer thread (bridge 3 of DESIGN section 4).
+/* spsc.h - bounded ring between one producer and one consumer thread.
  *
- * Why:     worker events to control, and control commands back; no lock, no allocation, no system call.
+ * Why:     worker events to control, and control commands back; no lock, no allocation, no system
+ *          call.
  * Thread:  exactly one thread calls _push, exactly one calls _pop.
  * Memory:  caller-owned array of size entries (power of two) of entry_bytes each.
  */
