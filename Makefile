@@ -48,12 +48,14 @@ build-check: setup-check
 	@scripts/setup-build $(BUILD)
 	@scripts/setup-build $(BUILD)/check -Dasserts=true -Dwerror=true
 
-# Also clang, the sanitizers, and system tests that say `# full: yes`.
+# Also clang, the sanitizers, and system tests that say `# full: yes`.  One failure hides no other.
 check-full: setup-clang build-check
 	@CC=clang-14 scripts/setup-build $(BUILD)/clang -Dasserts=true -Dwerror=true
-	@$(TAP_SUM) --full --build $(BUILD)/check --lint-build $(BUILD) $(LEVELS)
-	@$(TAP_SUM) --build $(BUILD)/clang unit model sim fuzz
-	@$(MAKE) --no-print-directory asan ubsan
+	@code=0; \
+	$(TAP_SUM) --full --build $(BUILD)/check --lint-build $(BUILD) $(LEVELS) || code=1; \
+	echo 'clang:'; $(TAP_SUM) --build $(BUILD)/clang unit model sim fuzz || code=1; \
+	for s in asan ubsan; do echo "$$s:"; $(MAKE) --no-print-directory $$s || code=1; done; \
+	exit $$code
 
 lint: setup-check
 	@scripts/setup-build $(BUILD)
@@ -76,7 +78,7 @@ ubsan: setup-check
 fuzz: setup-clang
 	@test -n '$(T)' || { echo 'make fuzz T=name [TIME=60]; targets:'; \
 		git ls-files '*_fuzz.c' | sed 's,.*/,  ,; s,_fuzz.c$$,,'; exit 2; }
-	@CC=clang-14 scripts/setup-build $(BUILD)/fuzz -Dfuzz=true -Dasserts=true
+	@CC=clang-14 scripts/setup-build $(BUILD)/fuzz -Dfuzz=true -Dasserts=true -Db_sanitize=address,undefined
 	@scripts/fuzz $(BUILD)/fuzz '$(T)' $(TIME)
 
 bench: setup-check
