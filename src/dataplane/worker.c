@@ -90,15 +90,20 @@ void tq_worker_slept(struct tq_worker *w, uint64_t from_ns, uint64_t to_ns)
 	w->kick_look_ns = 0; /* it probably woke for a kick */
 }
 
+uint64_t tq_worker_due_ns(const struct tq_worker *w)
+{
+	uint64_t due = tq_sched_next_ns(w->sched, w->now_ns);
+
+	return w->n_timers > 0 ? TQ_MIN(due, w->timer_look_ns) : due;
+}
+
 static uint64_t next_ns(struct tq_worker *w)
 {
 	uint64_t next;
 
 	if (!tq_worker_may_sleep(w))
 		return w->now_ns;
-	next = tq_sched_next_ns(w->sched, w->now_ns);
-	if (w->n_timers > 0)
-		next = TQ_MIN(next, w->timer_look_ns);
+	next = tq_worker_due_ns(w);
 	if (w->n_no_kick > 0)
 		next = TQ_MIN(next, w->no_kick_look_ns);
 	return TQ_MIN(next, tq_devices_next_ns(w));
@@ -124,10 +129,11 @@ uint64_t tq_worker_step(struct tq_worker *w, uint64_t now_ns)
 	w->did = 0;
 	w->more = false;
 
-	/* Commands before the snapshot: a port is added before the snapshot that names it. */
+	/* Kicks first, because they clear the doorbell: what control rang it for is then still to be seen below.
+	 * Commands before the snapshot: a port is added before the snapshot that names it. */
+	tq_take_kicks(w);
 	tq_run_commands(w);
 	look_for_snapshot(w);
-	tq_take_kicks(w);
 	tq_poll_rings(w);
 	if (w->n_watched > 0)
 		tq_watch_rings(w);
