@@ -51,7 +51,7 @@ def guests(lab, kind):
 def generators(lab):
     for kind in (virtio_user.PingPong, virtio_user.Greedy):
         sockets = [lab.dir / f"{kind.__name__}{i}.sock" for i in range(2)]
-        switch = backend.Testpmd(lab, sockets, cpu=0, name=f"testpmd-{kind.__name__}")
+        switch = backend.Testpmd(lab, sockets, name=f"testpmd-{kind.__name__}")
         switch.wait_ready()
         pair = kind(lab, kind.__name__, sockets)
         pair.wait_ready()

@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 
-from .proc import tool, wait_for
+from .proc import cpus, tool, wait_for
 
 VHOST_USER_GET_FEATURES = 1
 # CTRL_VQ, CTRL_RX, CTRL_VLAN, CTRL_RX_EXTRA, GUEST_ANNOUNCE, MQ, CTRL_MAC_ADDR, RING_PACKED:
@@ -80,13 +80,14 @@ class Testpmd:
     """sockets: an even number of paths; client=True: the VMM listens and we connect and
     reconnect. for_uml: with a FeatureMask in front of each socket."""
 
-    def __init__(self, lab, sockets, *, client=False, cpu=1, queues=1, memory_mb=256, huge=False,
+    def __init__(self, lab, sockets, *, client=False, cpu=None, queues=1, memory_mb=256, huge=False,
                  for_uml=False, name="testpmd"):
         assert len(sockets) % 2 == 0
         self.lab, self.sockets, self.masks = lab, sockets, []
-        argv = [tool("dpdk-testpmd", "dpdk-dev"), "--lcores", f"0@0,1@{cpu}", "--main-lcore", "0",
-                "--file-prefix", f"{lab.dir.name}-{name}", "--no-pci", "--no-telemetry",
-                "-m", str(memory_mb)]
+        cpu = cpus()[1] if cpu is None else cpu
+        argv = [tool("dpdk-testpmd", "dpdk-dev"), "--lcores", f"0@{cpu},1@{cpu}",
+                "--main-lcore", "0", "--file-prefix", f"{lab.dir.name}-{name}",
+                "--no-pci", "--no-telemetry", "-m", str(memory_mb)]
         argv += ["--single-file-segments", "--in-memory"] if huge else ["--no-huge"]
         for i, path in enumerate(sockets):
             if for_uml:

@@ -8,7 +8,12 @@ import os
 import signal
 import time
 
-from .proc import Died, Skip, build_dir, cpu_time_s, wait_for
+from .proc import Died, Skip, build_dir, cpu_time_s, cpus, wait_for
+
+
+def head(idle="adaptive"):
+    """First lines of a configuration: one worker, not on the CPU of the generators."""
+    return f"version: 1\nhost: {{workers: [{cpus()[1]}], idle: {idle}}}\n"
 
 
 class Refused(Exception):
@@ -53,7 +58,7 @@ class Stats:
         return dict(by_name(self.raw["links"])[name], time_ns=self.time_ns)
 
     def waited_ns(self, port):
-        """{constraint: how long frames of the port waited for it}, a receiver's buffers included."""
+        """{constraint: how long frames of the port waited for it}."""
         row = by_name(self.raw["ports"])[port]
         return dict(row["tx"]["wait_ns"], receiver_full=row["counters"]["wait_receiver_ns"])
 
@@ -72,8 +77,8 @@ class Daemon:
     """config: text of a configuration file, or a Path of one.  Returns when the control socket
     answers, unless wait=False."""
 
-    def __init__(self, lab, config, name="tqosd", cpus=None, runtime_dir=None, wait=True):
-        self.lab, self.name, self.cpus = lab, name, cpus
+    def __init__(self, lab, config, name="tqosd", runtime_dir=None, wrapper=(), wait=True):
+        self.lab, self.name, self.wrapper = lab, name, list(wrapper)
         self.dir = runtime_dir or lab.dir / f"{name}.run"
         if isinstance(config, str):
             self.config = lab.dir / f"{name}.yaml"
@@ -84,8 +89,8 @@ class Daemon:
         self.start(wait)
 
     def start(self, wait=True):
-        self.proc = self.lab.spawn(self.name, [binary("tqosd"), "--config", self.config,
-                                               "--runtime-dir", self.dir], cpus=self.cpus)
+        self.proc = self.lab.spawn(self.name, self.wrapper + [
+            binary("tqosd"), "--config", self.config, "--runtime-dir", self.dir])
         if wait:
             self.wait_ready()
 

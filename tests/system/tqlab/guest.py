@@ -25,6 +25,11 @@ class Answer:
     def text(self):
         return "\n".join(self.lines)
 
+    def numbers(self):
+        """Output of tqload: {key: integer}."""
+        words = [word.split("=", 1) for word in self.text.split()]
+        return {w[0]: int(w[1]) for w in words if len(w) == 2 and w[1].isdigit()}
+
 
 class Guest:
     """Common part.  `proc` has the guest's console on its stdin and stdout."""
@@ -133,26 +138,21 @@ class Guest:
         """End a background command with SIGTERM and give its output."""
         return self.collect((self._send("stop", str(number)), f"stop {number}"), timeout_s, False)
 
-    def configure(self, mac, address, mtu=1500, neighbours=()):
-        """Bring up the one interface.  address as 10.0.0.1/24; neighbours: (address, mac), so
+    def configure(self, mac, address, ifname=None, mtu=1500, neighbours=()):
+        """Bring up an interface.  address as 10.0.0.1/24; neighbours: (address, mac), so
         that no ARP is needed where a test counts frames."""
-        quiet = f"echo 1 > /proc/sys/net/ipv6/conf/{self.ifname}/disable_ipv6 2>/dev/null"
-        steps = [quiet, f"ip link set {self.ifname} down",
-                 f"ip link set {self.ifname} address {mac}",
-                 f"ip link set {self.ifname} mtu {mtu}",
-                 f"ip addr add {address} dev {self.ifname}", f"ip link set {self.ifname} up"]
+        ifname = ifname or self.ifname
+        steps = [f"echo 1 > /proc/sys/net/ipv6/conf/{ifname}/disable_ipv6 2>/dev/null",
+                 f"ip link set {ifname} down", f"ip link set {ifname} address {mac}",
+                 f"ip link set {ifname} mtu {mtu}", f"ip addr add {address} dev {ifname}",
+                 f"ip link set {ifname} up"]
         steps += [f"arp -s {a} {m}" for a, m in neighbours]
         self.run("; ".join(steps[:1]) + "; " + " && ".join(steps[1:]))
 
-    def counters(self, timeout_s=10):
+    def counters(self, timeout_s=10, ifname=None):
         """The interface's counters and the guest's clock, read together: see stat() in
         guest/tqload.c."""
-        return self.parse_counters(self.run(f"tqload stat {self.ifname}", timeout_s))
-
-    @staticmethod
-    def parse_counters(answer):
-        pairs = dict(word.split("=", 1) for word in answer.text.split())
-        return {key: int(value) for key, value in pairs.items()}
+        return self.run(f"tqload stat {ifname or self.ifname}", timeout_s).numbers()
 
     def ping(self, address, count=3, timeout_s=10):
         """Number of answers."""

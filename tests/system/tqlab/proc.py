@@ -69,6 +69,12 @@ def tool(name, package):
     return path
 
 
+def cpus():
+    """(CPU for generators and peers, CPU for the worker): two of them where there are two."""
+    mine = sorted(os.sched_getaffinity(0))
+    return mine[0], mine[-1]
+
+
 def wait_for(predicate, timeout_s, what, step_s=0.02):
     """Poll until predicate() is true; its value is returned.  Raises Timeout."""
     end = time.monotonic() + timeout_s

@@ -37,8 +37,8 @@ def memory_dir():
     raise Skip("no writable tmpfs for guest memory (/dev/shm is not mounted)")
 
 
-def start(lab, name, socket, *, nice=0, memory="96M", cpus=None):
-    """Start a guest with one vNIC at the vhost-user socket (the backend must listen).  Returns at
+def start(lab, name, *sockets, nice=0, memory="96M", cpus=None):
+    """Start a guest with a vNIC at each vhost-user socket (the backend must listen).  Returns at
     once; call wait_ready()."""
     linux = tool("linux.uml", "user-mode-linux")
     agent = lab.dir / "agent.sh"
@@ -51,7 +51,8 @@ def start(lab, name, socket, *, nice=0, memory="96M", cpus=None):
     argv = [linux, f"mem={memory}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
             "con=null", "con0=fd:0,fd:1", "quiet", "printk.time=1", f"uml_dir={lab.dir}/uml/",
             f"umid={name}",
-            f"virtio_uml.device={socket}:1", f"init={agent}", f"tq_name={name}",
+            *(f"virtio_uml.device={s}:1:{i}" for i, s in enumerate(sockets)),
+            f"init={agent}", f"tq_name={name}",
             "tq_modules=" + ",".join(modules()), f"tq_load={load}",
             "tq_busybox=" + tool("busybox", "busybox-static")]
     proc = lab.spawn(f"uml-{name}", argv, pipes=True, nice=nice, cpus=cpus,

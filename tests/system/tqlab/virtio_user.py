@@ -13,7 +13,7 @@ one for us). One process polls one CPU at 100 %.  No root and no hugepages neede
 import re
 import signal
 
-from .proc import tool, wait_for
+from .proc import cpus, tool, wait_for
 
 
 def mac_of(index):
@@ -24,9 +24,10 @@ class _Testpmd:
     """sockets: an even number; neighbours in the list talk to each other.  base: number of the
     first MAC."""
 
-    def __init__(self, lab, name, sockets, *, vdevs, args, cpu=1, base=1, huge=False,
+    def __init__(self, lab, name, sockets, *, vdevs, args, cpu=None, base=1, huge=False,
                  nice=0):
         assert len(sockets) % 2 == 0
+        cpu = cpus()[0] if cpu is None else cpu
         self.lab, self.name, self.base, self.sockets = lab, name, base, sockets
         argv = [tool("dpdk-testpmd", "dpdk-dev"), "--lcores", f"0@{cpu},1@{cpu}",
                 "--main-lcore", "0", "--file-prefix", f"{lab.dir.name}-{name}",
