@@ -231,6 +231,9 @@ static const struct {
 	{ SET, "tenants.red.tx.weight", "9", NULL },
 	{ SET, "tenants.red.rx.max", "1Gbit", NULL }, /* makes rx on its way */
 	{ SET, "host.workers", "[2]", NULL },
+	{ SET, "host.workers", "[0]", NULL }, /* shorter, the same so far */
+	{ SET, "host.workers", "[0, 1, 2]", NULL },
+	{ SET, "host.workers", "[1, 0]", NULL },
 	{ SET, "tenants.red.ports.red1.mac", "\"52:54:00:00:00:01\"", NULL },
 	{ SET, "tenants.red.ports.red1.mac", "52:54:00:00:00:01", NULL },
 	{ SET, "tenants.red.ports.red1.hold", "0ns", NULL },
@@ -462,8 +465,8 @@ static void completion_knows_keys_and_names(void **state)
 	static const struct {
 		const char *prefix, *with, *without; /* a document */
 	} rows[] = {
-		{ "", "version include host. links. networks. tenants. ",
-		  "version include host. links. networks. tenants. " },
+		{ "", "version host. links. networks. tenants. ",
+		  "version host. links. networks. tenants. " },
 		{ "te", "tenants. ", "tenants. " },
 		{ "tenants.", "tenants.red. ", "tenants.*. " },
 		{ "tenants.r", "tenants.red. ", "" },

@@ -313,7 +313,8 @@ void tq_conf_complete(const struct tq_conf *conf, const char *prefix,
 		return;
 	}
 	for (unsigned i = 0; (child = tq_key_at(i)); i++) {
-		if (tq_key_child(key, child->name) != child || (child->flags & TQ_KEY_LATER) ||
+		if (tq_key_child(key, child->name) != child ||
+		    (child->flags & (TQ_KEY_LATER | TQ_KEY_FILE_ONLY)) ||
 		    strncmp(child->name, prefix + stem, strlen(prefix + stem)) != 0)
 			continue;
 		snprintf(path, sizeof(path), "%.*s%s", (int)stem, prefix, child->name);

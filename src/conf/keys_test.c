@@ -269,6 +269,22 @@ static void start_only_keys_need_a_restart_and_no_others(void **state)
 	tq_conf_free(conf);
 }
 
+static void other_cpus_need_a_restart(void **state)
+{
+	struct tq_conf *a = must_parse("version: 1\nhost: {workers: [0, 1]}\n");
+	struct tq_conf *b = must_parse("version: 1\nhost: {workers: [0, 2], memory: memfd}\n");
+	struct tq_model *m = must_model(a), *n = must_model(b);
+	char keys[128];
+
+	(void)state;
+	assert_int_equal(tq_model_restart_keys(m, n, keys, sizeof(keys)), 2);
+	assert_string_equal(keys, "host.workers, host.memory");
+	tq_model_free(m);
+	tq_model_free(n);
+	tq_conf_free(a);
+	tq_conf_free(b);
+}
+
 static void required_keys_are_required(void **state)
 {
 	struct tq_conf *conf = must_parse(base);
@@ -396,6 +412,7 @@ int main(void)
 		cmocka_unit_test(each_key_has_an_effect_or_a_refusal),
 		cmocka_unit_test(defaults_are_as_documented),
 		cmocka_unit_test(start_only_keys_need_a_restart_and_no_others),
+		cmocka_unit_test(other_cpus_need_a_restart),
 		cmocka_unit_test(required_keys_are_required),
 		cmocka_unit_test(ranges_hold_at_both_ends),
 		cmocka_unit_test(distance_counts_typing_errors),
