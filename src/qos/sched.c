@@ -104,14 +104,15 @@ static void budget_cut(struct budget *b, const struct tq_bucket *bytes,
 static void node_budget(struct tq_sched *s, uint32_t node, uint64_t now_ns, struct budget *b)
 {
 	struct tq_node *n = &s->node[node];
-	uint64_t lost_bytes = tq_tree_refill(n, now_ns), away_bytes, depth_bytes;
+	uint64_t lost_n = tq_tree_refill(n, now_ns), away_n;
 
-	if (TQ_UNLIKELY(lost_bytes) && now_ns > s->last_ns) {
-		away_bytes = tq_muldiv_u64(n->max.rate_s, now_ns - s->last_ns, TQ_NS_PER_S);
-		depth_bytes = (uint64_t)n->max.depth_n / TQ_NS_PER_S;
-		if (away_bytes > depth_bytes)
-			TQ_STAT_ADD(s->stats[node].lost_to_stall_bytes,
-				    TQ_MIN(lost_bytes, away_bytes - depth_bytes));
+	if (lost_n && now_ns > s->last_ns) {
+		if (__builtin_mul_overflow(n->max.rate_s, now_ns - s->last_ns, &away_n))
+			away_n = UINT64_MAX;
+		if (TQ_UNLIKELY(away_n > (uint64_t)n->max.depth_n)) {
+			lost_n = TQ_MIN(lost_n, away_n - (uint64_t)n->max.depth_n);
+			TQ_STAT_ADD(s->stats[node].lost_to_stall_bytes, lost_n / TQ_NS_PER_S);
+		}
 	}
 	budget_cut(b, &n->max, &n->pps);
 }
@@ -232,7 +233,7 @@ static void node_charge(struct tq_sched *s, uint32_t node, bool guaranteed, uint
 	if (TQ_LIKELY(tq_tree_may(n)))
 		return;
 	/* The visit took its time: what it earned meanwhile counts. */
-	TQ_STAT_ADD(st->lost_to_stall_bytes, tq_tree_refill(n, now_ns));
+	TQ_STAT_ADD(st->lost_to_stall_bytes, tq_tree_refill(n, now_ns) / TQ_NS_PER_S);
 	if (!tq_tree_may(n))
 		tq_tree_park(s, node, now_ns);
 }

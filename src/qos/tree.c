@@ -229,7 +229,7 @@ static void node_release(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 {
 	struct tq_node *n = &s->node[node];
 	/* It waited for credit and for nothing else: what did not fit is lost because the worker came late. */
-	uint64_t lost_bytes = tq_tree_refill(n, now_ns);
+	uint64_t lost_bytes = tq_tree_refill(n, now_ns) / TQ_NS_PER_S;
 
 	TQ_STAT_ADD(s->stats[node].lost_to_stall_bytes, lost_bytes);
 	n->armed = false;

@@ -168,7 +168,7 @@ TQ_INLINE bool tq_tree_may(const struct tq_node *n)
 	return tq_bucket_may(&n->max) && tq_bucket_may(&n->pps);
 }
 
-/* Bring both buckets to now. Returns the bytes of max that did not fit. */
+/* Bring both buckets to now. Returns what did not fit of max, in 1e-9 bytes. */
 TQ_INLINE uint64_t tq_tree_refill(struct tq_node *n, uint64_t now_ns)
 {
 	uint64_t lost_n = 0;
@@ -177,7 +177,7 @@ TQ_INLINE uint64_t tq_tree_refill(struct tq_node *n, uint64_t now_ns)
 		lost_n = tq_bucket_refill(&n->max, now_ns);
 	if (n->pps.rate_s)
 		tq_bucket_refill(&n->pps, now_ns);
-	return lost_n / TQ_NS_PER_S;
+	return lost_n;
 }
 
 TQ_INLINE uint64_t tq_tree_due_ns(const struct tq_node *n)

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* The scheduler's interface, step by step.  Shares and bounds: tests/model.
+ *
+ *	link 0 --- tenant 0 ---+--- port 1		rx: tenant 5 ---+--- port 6
+ *		   tenant 3 ---+--- port 4			        +--- port 7
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/compiler.h"
+#include "base/fixed.h"
+#include "qos/sched.h"
+
+#define MS TQ_NS_PER_MS
+#define T0 TQ_NS_PER_S
+#define TENANT 0
+#define PORT 1
+#define TENANT2 3
+#define PORT2 4
+#define RX_TENANT 5
+#define RX_PORT 6
+#define RX_PORT2 7
+
+static const struct tq_node_params open_params = { .weight = 1, .priority = 7 };
+/* 1 byte per us, 1000 bytes at once. */
+static const struct tq_node_params slow = {
+	.max_bytes_s = 1000000, .burst_bytes = 1000, .weight = 1, .priority = 7
+};
+static const struct tq_node_params slow_pps = {
+	.pps = 1000, .burst_frames = 2, .weight = 1, .priority = 7
+};
+
+static struct tq_sched *setup(void)
+{
+	const struct tq_sched_limits limits = { 16, 64, 2 };
+	struct tq_sched *s = NULL;
+
+	assert_int_equal(tq_sched_new(&limits, &s), 0);
+	for (uint32_t l = 0; l < 2; l++)
+		tq_sched_link_set(s, l, &(struct tq_link_params){ 0 }, T0);
+	tq_sched_node_add(s, TENANT, TQ_NODE_TX, TQ_NODE_NONE, &open_params, T0);
+	tq_sched_node_add(s, PORT, TQ_NODE_TX, TENANT, &open_params, T0);
+	tq_sched_node_add(s, TENANT2, TQ_NODE_TX, TQ_NODE_NONE, &open_params, T0);
+	tq_sched_node_add(s, PORT2, TQ_NODE_TX, TENANT2, &open_params, T0);
+	tq_sched_node_add(s, RX_TENANT, TQ_NODE_RX, TQ_NODE_NONE, &open_params, T0);
+	tq_sched_node_add(s, RX_PORT, TQ_NODE_RX, RX_TENANT, &open_params, T0);
+	tq_sched_node_add(s, RX_PORT2, TQ_NODE_RX, RX_TENANT, &open_params, T0);
+	return s;
+}
+
+static struct tq_head head(uint32_t leaf, uint32_t rx, uint32_t bytes)
+{
+	return (struct tq_head){ leaf, 0, rx, bytes };
+}
+
+static void ready(struct tq_sched *s, uint32_t queue, uint32_t leaf, uint32_t rx, uint32_t bytes,
+		  uint64_t now_ns)
+{
+	const struct tq_head h = head(leaf, rx, bytes);
+
+	assert_int_equal(tq_sched_ready(s, queue, &h, now_ns), TQ_QUEUE_READY);
+}
+
+/* One visit of one frame, expected for `queue`. */
+static void visit(struct tq_sched *s, uint32_t queue, bool stay, uint64_t now_ns)
+{
+	struct tq_pick p;
+
+	assert_int_equal(tq_sched_pick(s, now_ns, &p), TQ_PICK_SERVE);
+	assert_int_equal(p.queue, queue);
+	assert_int_equal(tq_sched_queue_state(s, queue), TQ_QUEUE_PICKED);
+	tq_sched_done(s, &p, p.head.head_bytes, 1, stay ? &p.head : NULL, now_ns);
+	assert_int_equal(tq_sched_queue_state(s, queue), stay ? TQ_QUEUE_READY : TQ_QUEUE_OFF);
+}
+
+static void none(struct tq_sched *s, uint64_t now_ns, uint64_t next_ns)
+{
+	struct tq_pick p;
+
+	assert_int_equal(tq_sched_pick(s, now_ns, &p), TQ_PICK_NONE);
+	assert_int_equal(tq_sched_next_ns(s, now_ns), next_ns);
+}
+
+static void test_limits(void **state)
+{
+	static const struct tq_sched_limits bad[] = { { 0, 1, 1 },          { 1, 0, 1 },
+						      { 1, 1, 0 },          { 1, 1, 9 },
+						      { UINT32_MAX, 1, 1 }, { 1, UINT32_MAX, 1 } };
+	struct tq_sched *s = (void *)-1;
+
+	(void)state;
+	for (size_t i = 0; i < TQ_ARRAY_LEN(bad); i++)
+		assert_int_equal(tq_sched_new(&bad[i], &s), -EINVAL);
+	assert_ptr_equal(s, (void *)-1);
+	assert_int_equal(tq_sched_new(&(struct tq_sched_limits){ 1, 1, 8 }, &s), 0);
+	assert_null(tq_sched_free(s));
+	assert_null(tq_sched_free(NULL));
+	for (uint32_t r = 0; r < TQ_WAIT_N; r++)
+		assert_true(strlen(tq_wait_name(r)) > 3);
+	assert_string_equal(tq_wait_name(TQ_WAIT_TENANT_PPS), "tenant_pps");
+}
+
+static void test_states(void **state)
+{
+	struct tq_sched *s = setup();
+	struct tq_head h = head(PORT, TQ_NODE_NONE, 100);
+	struct tq_pick p;
+
+	(void)state;
+	none(s, T0, TQ_TIME_NEVER_NS);
+	ready(s, 9, PORT, TQ_NODE_NONE, 100, T0);
+	assert_int_equal(tq_sched_next_ns(s, T0), 0);
+	visit(s, 9, true, T0);
+	visit(s, 9, false, T0 + 1);
+	none(s, T0 + 2, TQ_TIME_NEVER_NS);
+	/* Alone and without limits: a whole burst. */
+	ready(s, 9, PORT, TQ_NODE_NONE, 100, T0 + 2);
+	assert_int_equal(tq_sched_pick(s, T0 + 2, &p), TQ_PICK_SERVE);
+	assert_int_equal(p.budget_bytes, TQ_VISIT_BYTES_MAX);
+	assert_int_equal(p.budget_frames, TQ_BURST_MAX);
+	assert_int_equal(p.guaranteed, 0);
+	/* The next frame is another port's: ready there. */
+	h.leaf = PORT2;
+	tq_sched_done(s, &p, 6400, 64, &h, T0 + 3);
+	assert_int_equal(tq_sched_queue_state(s, 9), TQ_QUEUE_READY);
+	assert_int_equal(tq_sched_node_stats(s, PORT)->bytes, 6600);
+	assert_int_equal(tq_sched_node_stats(s, TENANT)->frames, 66);
+	assert_int_equal(tq_sched_node_stats(s, TENANT2)->frames, 0);
+	tq_sched_remove(s, 9, T0 + 3);
+	tq_sched_remove(s, 9, T0 + 3);
+	none(s, T0 + 3, TQ_TIME_NEVER_NS);
+	/* A node may go once its queues are off, and come back. */
+	tq_sched_node_del(s, PORT2);
+	tq_sched_node_del(s, TENANT2);
+	assert_false(tq_sched_node_exists(s, TENANT2));
+	tq_sched_node_add(s, TENANT2, TQ_NODE_TX, TQ_NODE_NONE, &open_params, T0 + 4);
+	ready(s, 9, TENANT2, TQ_NODE_NONE, 100, T0 + 4);
+	visit(s, 9, false, T0 + 4);
+	tq_sched_free(s);
+}
+
+/* Queues of a leaf take turns by bytes; a visit that brings nothing costs a turn. */
+static void test_turns(void **state)
+{
+	struct tq_sched *s = setup();
+	uint64_t bytes[2] = { 0 };
+	struct tq_pick p;
+
+	(void)state;
+	ready(s, 0, PORT, TQ_NODE_NONE, 1500, T0);
+	ready(s, 1, PORT, TQ_NODE_NONE, 100, T0);
+	for (int i = 0; i < 1600; i++) {
+		assert_int_equal(tq_sched_pick(s, T0, &p), TQ_PICK_SERVE);
+		assert_int_equal(p.budget_bytes, TQ_SCHED_QUANTUM_FREE_BYTES - 1);
+		bytes[p.queue] += p.head.head_bytes;
+		tq_sched_done(s, &p, p.head.head_bytes, 1, &p.head, T0);
+	}
+	assert_true(bytes[0] + 1600 > bytes[1] && bytes[1] + 1600 > bytes[0]);
+	assert_int_equal(tq_sched_pick(s, T0, &p), TQ_PICK_SERVE);
+	for (int i = 0; i < 20; i++) {
+		tq_sched_done(s, &p, 0, 0, &p.head, T0);
+		assert_int_equal(tq_sched_pick(s, T0, &p), TQ_PICK_SERVE);
+		if (p.queue == 0)
+			break;
+	}
+	assert_int_equal(p.queue, 0);
+	assert_int_equal(tq_sched_node_stats(s, PORT)->bytes, bytes[0] + bytes[1]);
+	tq_sched_done(s, &p, 0, 0, NULL, T0);
+	tq_sched_free(s);
+}
+
+/* 1000 bytes at once, then 1 byte per us; a frame may start at 0 and overshoot. */
+static void test_park(void **state)
+{
+	struct tq_sched *s = setup();
+	uint64_t wait_ns[TQ_WAIT_N];
+	struct tq_pick p;
+
+	(void)state;
+	tq_sched_node_set(s, TENANT, &slow, T0);
+	ready(s, 0, PORT, TQ_NODE_NONE, 600, T0);
+	assert_int_equal(tq_sched_pick(s, T0, &p), TQ_PICK_SERVE);
+	assert_int_equal(p.budget_bytes, 1000);
+	tq_sched_done(s, &p, 1800, 3, &p.head, T0);
+	none(s, T0, T0 + 800 * 1000);
+	none(s, T0 + 800 * 1000 - 1, T0 + 800 * 1000);
+	tq_sched_waiting_ns(s, PORT, T0 + 500000, wait_ns);
+	assert_int_equal(wait_ns[TQ_WAIT_TENANT_MAX], 500000);
+	assert_int_equal(tq_sched_node_stats(s, TENANT)->parks, 1);
+	visit(s, 0, true, T0 + 800 * 1000);
+	assert_int_equal(tq_sched_node_stats(s, TENANT)->parked_ns, 800000);
+	assert_int_equal(tq_sched_node_stats(s, PORT)->wait_ns[TQ_WAIT_TENANT_MAX], 800000);
+	assert_int_equal(tq_sched_node_stats(s, PORT)->wait_frames[TQ_WAIT_TENANT_MAX], 1);
+	assert_int_equal(tq_sched_node_stats(s, PORT)->wait_frames[TQ_WAIT_NONE], 1);
+	/* The worker comes 5 ms late: 5000 bytes earned, 1000 of them kept. */
+	none(s, T0 + 800 * 1000, T0 + 1400 * 1000);
+	visit(s, 0, true, T0 + 6400 * 1000);
+	assert_int_equal(tq_sched_node_stats(s, TENANT)->lost_to_stall_bytes, 4000);
+	/* 400 bytes of credit left. A parked node without anybody below needs no timer. */
+	visit(s, 0, false, T0 + 6400 * 1000);
+	none(s, T0 + 6400 * 1000, TQ_TIME_NEVER_NS);
+	ready(s, 0, PORT, TQ_NODE_NONE, 600, T0 + 6400 * 1000);
+	none(s, T0 + 6400 * 1000, T0 + 6600 * 1000);
+	tq_sched_remove(s, 0, T0 + 6500 * 1000);
+	none(s, T0 + 6500 * 1000, TQ_TIME_NEVER_NS);
+	/* Nobody wanted it while it earned: not a stall, and no wait. */
+	ready(s, 0, PORT, TQ_NODE_NONE, 600, T0 + 100 * MS);
+	visit(s, 0, false, T0 + 100 * MS);
+	assert_int_equal(tq_sched_node_stats(s, TENANT)->lost_to_stall_bytes, 4000);
+	tq_sched_free(s);
+}
+
+static void test_pps(void **state)
+{
+	struct tq_sched *s = setup();
+	struct tq_pick p;
+
+	(void)state;
+	tq_sched_node_set(s, PORT, &slow_pps, T0);
+	ready(s, 0, PORT, TQ_NODE_NONE, 64, T0);
+	assert_int_equal(tq_sched_pick(s, T0, &p), TQ_PICK_SERVE);
+	assert_int_equal(p.budget_frames, 3); /* at balances 2, 1 and 0 */
+	tq_sched_done(s, &p, 192, 3, &p.head, T0);
+	none(s, T0, T0 + MS);
+	visit(s, 0, true, T0 + MS);
+	assert_int_equal(tq_sched_node_stats(s, PORT)->wait_ns[TQ_WAIT_PORT_PPS], MS);
+	tq_sched_free(s);
+}
+
+/* Live changes of a parked node: re-keyed, released, parked. */
+static void test_set(void **state)
+{
+	struct tq_node_params p2 = slow;
+	struct tq_sched *s = setup();
+	struct tq_node_credit c;
+
+	(void)state;
+	tq_sched_node_set(s, PORT, &slow, T0);
+	ready(s, 0, PORT, TQ_NODE_NONE, 2000, T0);
+	visit(s, 0, true, T0);
+	none(s, T0, T0 + MS);
+	p2.max_bytes_s = 2000000;
+	tq_sched_node_set(s, PORT, &p2, T0 + MS / 2);
+	none(s, T0 + MS / 2, T0 + MS * 3 / 4);
+	tq_sched_node_credit_get(s, PORT, &c);
+	assert_int_equal(c.max_balance_nbytes, -500 * 1000000000LL);
+	assert_int_equal(c.at_ns, T0 + MS / 2);
+	p2.max_bytes_s = 0;
+	tq_sched_node_set(s, PORT, &p2, T0 + MS / 2);
+	visit(s, 0, true, T0 + MS / 2);
+	tq_sched_node_set(s, PORT, &slow, T0 + MS / 2);
+	c = (struct tq_node_credit){ -100 * 1000000000LL, 0, T0 + MS / 2 };
+	tq_sched_node_credit_set(s, PORT, &c, T0 + MS / 2 + 50000);
+	none(s, T0 + MS / 2 + 50000, T0 + MS / 2 + 100000);
+	visit(s, 0, true, T0 + MS / 2 + 100000);
+	tq_sched_free(s);
+}
+
+static void test_link(void **state)
+{
+	const struct tq_link_params p = { 1000000, 1000 };
+	struct tq_sched *s = setup();
+	struct tq_pick pick;
+	struct tq_head other = { PORT, 1, TQ_NODE_NONE, 100 };
+
+	(void)state;
+	tq_sched_link_set(s, 0, &p, T0);
+	tq_sched_link_set(s, 0, &(struct tq_link_params){ 1000000, 500 }, T0);
+	ready(s, 0, PORT, TQ_NODE_NONE, 600, T0);
+	ready(s, 1, PORT2, TQ_NODE_NONE, 600, T0);
+	assert_int_equal(tq_sched_pick(s, T0, &pick), TQ_PICK_SERVE);
+	assert_int_equal(pick.budget_bytes, 500);
+	tq_sched_done(s, &pick, 600, 1, &pick.head, T0);
+	none(s, T0, T0 + 100000);
+	/* Another link has its own credit; the same leaf may use it. */
+	assert_int_equal(tq_sched_ready(s, 2, &other, T0), TQ_QUEUE_READY);
+	visit(s, 2, false, T0);
+	visit(s, 1, true, T0 + 100000);
+	assert_int_equal(tq_sched_node_stats(s, PORT2)->wait_ns[TQ_WAIT_LINK_SHARE], 100000);
+	/* The capacity goes away under load. */
+	none(s, T0 + 100000, T0 + 700000);
+	tq_sched_link_set(s, 0, &(struct tq_link_params){ 0 }, T0 + 100000);
+	visit(s, 0, true, T0 + 100000);
+	visit(s, 1, true, T0 + 100000);
+	tq_sched_free(s);
+}
+
+static void test_rx(void **state)
+{
+	struct tq_sched *s = setup();
+	struct tq_head h = head(PORT, RX_PORT, 600);
+	struct tq_pick p;
+
+	(void)state;
+	tq_sched_node_set(s, RX_TENANT, &slow, T0);
+	ready(s, 0, PORT, RX_PORT, 600, T0);
+	ready(s, 1, PORT2, RX_PORT2, 600, T0);
+	assert_int_equal(tq_sched_pick(s, T0, &p), TQ_PICK_SERVE);
+	assert_int_equal(p.queue, 0);
+	assert_int_equal(p.budget_bytes, 1000);
+	tq_sched_done(s, &p, 1200, 2, &p.head, T0);
+	assert_int_equal(tq_sched_node_stats(s, RX_PORT)->bytes, 1200);
+	assert_int_equal(tq_sched_node_stats(s, RX_PORT2)->bytes, 0);
+	assert_int_equal(tq_sched_node_stats(s, RX_TENANT)->frames, 2);
+	/* Both find the credit of the receiving tenant gone. */
+	assert_int_equal(tq_sched_pick(s, T0, &p), TQ_PICK_WAIT_RX);
+	assert_int_equal(p.queue, 1);
+	assert_int_equal(tq_sched_pick(s, T0, &p), TQ_PICK_WAIT_RX);
+	assert_int_equal(p.queue, 0);
+	assert_int_equal(tq_sched_queue_state(s, 0), TQ_QUEUE_WAIT_RX);
+	none(s, T0, T0 + 200000);
+	assert_int_equal(tq_sched_ready(s, 2, &h, T0), TQ_QUEUE_WAIT_RX);
+	tq_sched_remove(s, 2, T0);
+	assert_false(tq_sched_rx_may(s, RX_PORT, T0));
+	assert_int_equal(tq_sched_rx_at_ns(s, RX_PORT2, T0), T0 + 200000);
+	/* A flood charges it in between: the release moves. */
+	tq_sched_rx_charge(s, RX_PORT, 100, 1, T0);
+	none(s, T0 + 200000, T0 + 300000);
+	visit(s, 1, true, T0 + 300000);
+	assert_int_equal(tq_sched_node_stats(s, PORT2)->wait_ns[TQ_WAIT_RX_TENANT_MAX], 300000);
+	assert_int_equal(tq_sched_pick(s, T0 + 300000, &p), TQ_PICK_WAIT_RX);
+	assert_int_equal(p.queue, 1); /* it is still 600 bytes behind the other */
+	/* No limit any more: the waiters come back. */
+	tq_sched_node_set(s, RX_TENANT, &open_params, T0 + 400000);
+	assert_int_equal(tq_sched_next_ns(s, T0 + 400000), 0);
+	assert_int_equal(tq_sched_pick(s, T0 + 400000, &p), TQ_PICK_SERVE);
+	tq_sched_done(s, &p, 600, 1, NULL, T0 + 400000);
+	tq_sched_free(s);
+}
+
+/* The longer part of the wait names the constraint. */
+static void test_explain(void **state)
+{
+	struct tq_sched *s = setup();
+	const struct tq_node_stats *st;
+
+	(void)state;
+	tq_sched_link_set(s, 0, &(struct tq_link_params){ 1000000, 600 }, T0);
+	tq_sched_node_set(s, PORT, &slow, T0);
+	ready(s, 0, PORT, TQ_NODE_NONE, 1100, T0);
+	visit(s, 0, true,
+	      T0); /* port -100, link -500: 100 us of port max, then 400 us of the link */
+	none(s, T0 + 100000, T0 + 500000);
+	visit(s, 0, true, T0 + 500000);
+	st = tq_sched_node_stats(s, PORT);
+	assert_int_equal(st->wait_ns[TQ_WAIT_LINK_SHARE], 500000);
+	assert_int_equal(st->wait_ns[TQ_WAIT_PORT_MAX], 0);
+	/* port 400 - 1100: 700 us of 1100, which is what the link takes. */
+	none(s, T0 + 500000 + 700000, T0 + 1600000);
+	visit(s, 0, true, T0 + 1600000);
+	assert_int_equal(st->wait_ns[TQ_WAIT_PORT_MAX], 1100000);
+	assert_int_equal(st->wait_ns[TQ_WAIT_LINK_SHARE], 500000);
+	tq_sched_free(s);
+}
+
+/* More nodes due at once than one pick releases. */
+static void test_many_due(void **state)
+{
+	const struct tq_sched_limits limits = { 300, 300, 1 };
+	struct tq_sched *s = NULL;
+	struct tq_pick p;
+	uint32_t served = 0;
+
+	(void)state;
+	assert_int_equal(tq_sched_new(&limits, &s), 0);
+	tq_sched_link_set(s, 0, &(struct tq_link_params){ 0 }, T0);
+	for (uint32_t i = 0; i < 300; i++) {
+		tq_sched_node_add(s, i, TQ_NODE_TX, TQ_NODE_NONE, &slow, T0);
+		ready(s, i, i, TQ_NODE_NONE, 1100, T0);
+	}
+	for (uint32_t i = 0; i < 300; i++) {
+		assert_int_equal(tq_sched_pick(s, T0, &p), TQ_PICK_SERVE);
+		tq_sched_done(s, &p, 1100, 1, &p.head, T0);
+	}
+	none(s, T0, T0 + 100000);
+	while (tq_sched_next_ns(s, T0 + 100000) == 0 &&
+	       tq_sched_pick(s, T0 + 100000, &p) == TQ_PICK_SERVE) {
+		tq_sched_done(s, &p, 1100, 1, &p.head, T0 + 100000);
+		served++;
+	}
+	assert_int_equal(served, 300);
+	tq_sched_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_limits),  cmocka_unit_test(test_states),
+		cmocka_unit_test(test_turns),   cmocka_unit_test(test_park),
+		cmocka_unit_test(test_pps),     cmocka_unit_test(test_set),
+		cmocka_unit_test(test_link),    cmocka_unit_test(test_rx),
+		cmocka_unit_test(test_explain), cmocka_unit_test(test_many_due),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
