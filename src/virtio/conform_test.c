@@ -11,7 +11,7 @@
 
 static uint64_t seed, rng_state;
 
-/* xorshift64*, so that a seed means the same everywhere. */
+/* xorshift64*: a seed means the same on every machine, with one compiler (order of evaluation). */
 static uint32_t rnd(uint32_t below)
 {
 	rng_state ^= rng_state >> 12;
@@ -162,11 +162,13 @@ static struct tq_drv_layout random_layout(uint32_t bytes, uint32_t max_pieces, b
 	return l;
 }
 
-/* Post receive buffers until the ring is full; without mergeable ones each holds any frame. */
+/* Post receive buffers until the ring is full; without mergeable ones each holds any frame, with
+ * them
+ * 8 + frame / 512 always do. */
 static void post_all(struct rig *g, uint32_t frame_max_bytes, bool mergeable)
 {
 	for (;;) {
-		uint32_t room = mergeable ? 12 + rnd(600) : g->drv.hdr_bytes + frame_max_bytes;
+		uint32_t room = mergeable ? 220 + rnd(600) : g->drv.hdr_bytes + frame_max_bytes;
 		bool indirect = (g->drv.conf.features & RIG_IND) && rnd(2);
 		struct tq_drv_layout l = random_layout(room, rnd(4) ? 3 : 20, indirect);
 

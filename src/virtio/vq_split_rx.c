@@ -60,7 +60,8 @@ static bool buf_fill(struct tq_vq *vq, struct tq_vq_buf *b, uint16_t head, struc
 	    d.len <= TQ_VQ_CHAIN_BYTES_MAX) {
 		b->addr = tq_vq_translate(vq, d.addr, d.len);
 		if (TQ_LIKELY(b->addr != NULL)) {
-			__builtin_prefetch(b->addr, 1);
+			tq_guest_prefetch_write(b->addr);
+			tq_guest_prefetch_write(b->addr + TQ_CACHE_LINE_BYTES);
 			b->room_bytes = d.len;
 			b->n_spans = 1;
 			v->n_descs++;

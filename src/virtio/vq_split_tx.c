@@ -7,11 +7,14 @@
 
 #include "virtio/vq_chain.h"
 
-/* A chain of the two usual shapes, translated; hdr is NULL for any other, which is walked. */
+/* A chain of a usual shape, translated: one descriptor, or two (in the ring or behind a table of
+ * two) of which the first holds the header.  hdr is NULL for any other, which is walked. */
 struct quick {
-	const uint8_t *hdr;
-	uint8_t *data;
+	uint8_t *hdr;
+	uint8_t *data;      /* the frame, or its first part */
+	uint8_t *more;      /* its second part */
 	uint32_t len_bytes; /* of the frame */
+	uint32_t more_bytes;
 	uint16_t n_descs;
 	uint16_t head;
 	struct tq_vring_desc first;
@@ -53,43 +56,91 @@ static enum tq_drop_reason judge(uint32_t len_bytes, uint16_t hdr_kind)
 	return hdr_kind ? TQ_DROP_BAD_HEADER : TQ_DROP_NONE;
 }
 
-/* Recognise header and frame in one descriptor, or in one each. */
+#define FLAGS_KNOWN (TQ_VRING_DESC_F_NEXT | TQ_VRING_DESC_F_WRITE | TQ_VRING_DESC_F_INDIRECT)
+
+/* Header and first part in d, the rest in e; both private.  Leaves q->hdr NULL when that is not
+ * so. */
+static void quick_pair(struct tq_vq *vq, struct quick *q, struct tq_vring_desc d,
+		       struct tq_vring_desc e)
+{
+	const uint32_t hdr_bytes = vq->hdr_bytes;
+	uint64_t frame_bytes = (uint64_t)d.len + e.len - hdr_bytes;
+	uint8_t *hdr;
+
+	if (d.len < hdr_bytes || e.len == 0 || (e.flags & FLAGS_KNOWN) ||
+	    frame_bytes < TQ_ETH_HDR_BYTES || frame_bytes > TQ_FRAME_BYTES_MAX)
+		return;
+	hdr = tq_vq_translate(vq, d.addr, d.len);
+	q->more = tq_vq_translate(vq, e.addr, e.len);
+	if (!hdr || !q->more)
+		return;
+	q->hdr = hdr;
+	q->len_bytes = (uint32_t)frame_bytes;
+	q->data = hdr + hdr_bytes;
+	q->more_bytes = e.len;
+	if (d.len == hdr_bytes) {
+		q->data = q->more;
+		q->more_bytes = 0;
+	}
+	__builtin_prefetch(hdr);
+}
+
 static void quick_find(struct tq_vq *vq, struct quick *q)
 {
 	const uint32_t hdr_bytes = vq->hdr_bytes;
-	const uint16_t other = TQ_VRING_DESC_F_WRITE | TQ_VRING_DESC_F_INDIRECT;
 	struct tq_vring_desc d = q->first;
+	uint16_t flags = d.flags & FLAGS_KNOWN;
 
 	q->hdr = NULL;
-	if (!(d.flags & (other | TQ_VRING_DESC_F_NEXT))) {
+	q->more_bytes = 0;
+	if (flags == 0) {
 		if (d.len < hdr_bytes + TQ_ETH_HDR_BYTES || d.len > hdr_bytes + TQ_FRAME_BYTES_MAX)
 			return;
-		q->data = tq_vq_translate(vq, d.addr, d.len);
-		if (!q->data)
-			return;
-		q->hdr = q->data;
-		q->data += hdr_bytes;
+		q->hdr = tq_vq_translate(vq, d.addr, d.len);
+		q->data = q->hdr + hdr_bytes;
 		q->len_bytes = d.len - hdr_bytes;
 		q->n_descs = 1;
-	} else if (!(d.flags & other) && d.len == hdr_bytes && d.next <= vq->mask) {
-		const uint8_t *hdr = tq_vq_translate(vq, d.addr, hdr_bytes);
-
-		d = tq_vring_load_desc(&vq->desc[d.next]);
-		if (!hdr || (d.flags & (other | TQ_VRING_DESC_F_NEXT)) ||
-		    d.len < TQ_ETH_HDR_BYTES || d.len > TQ_FRAME_BYTES_MAX)
+	} else if (flags == TQ_VRING_DESC_F_NEXT) {
+		if (d.next > vq->mask)
 			return;
-		q->data = tq_vq_translate(vq, d.addr, d.len);
-		if (!q->data)
-			return;
-		q->hdr = hdr;
-		q->len_bytes = d.len;
+		quick_pair(vq, q, d, tq_vring_load_desc(&vq->desc[d.next]));
 		q->n_descs = 2;
-		__builtin_prefetch(hdr);
-	} else {
-		return;
+	} else if (flags == TQ_VRING_DESC_F_INDIRECT && vq->indirect && d.len == 2 * sizeof(d)) {
+		const uint8_t *table = tq_vq_translate(vq, d.addr, d.len);
+		struct tq_vring_desc e[2];
+
+		/* A guest's table may have any alignment: copied, not loaded word by word. */
+		if (!table)
+			return;
+		memcpy(e, table, sizeof(e));
+		tq_guest_copied();
+		if ((e[0].flags & FLAGS_KNOWN) != TQ_VRING_DESC_F_NEXT || e[0].next != 1)
+			return;
+		quick_pair(vq, q, e[0], e[1]);
+		q->n_descs = 3;
 	}
-	__builtin_prefetch(q->data);
-	__builtin_prefetch(q->data + TQ_CACHE_LINE_BYTES - 1);
+	if (TQ_LIKELY(q->hdr != NULL)) {
+		__builtin_prefetch(q->data);
+		__builtin_prefetch(q->data + TQ_CACHE_LINE_BYTES - 1);
+	}
+}
+
+/* Both parts of a frame in two pieces; copy_bytes is set. */
+static void fill_pair(struct tq_frame *f, const struct quick *q)
+{
+	uint32_t first_bytes = q->len_bytes - q->more_bytes;
+	uint32_t copied_bytes = TQ_MIN(first_bytes, (uint32_t)f->copy_bytes);
+	uint32_t rest_bytes = f->copy_bytes - copied_bytes;
+
+	tq_vq_copy_small(f->copy, q->data, copied_bytes);
+	if (rest_bytes)
+		tq_vq_copy_small(f->copy + copied_bytes, q->more, rest_bytes);
+	f->span[0].addr = q->data + copied_bytes;
+	f->span[0].len_bytes = first_bytes - copied_bytes;
+	f->n_spans = first_bytes > copied_bytes;
+	f->span[f->n_spans].addr = q->more + rest_bytes;
+	f->span[f->n_spans].len_bytes = q->more_bytes - rest_bytes;
+	f->n_spans += q->more_bytes > rest_bytes;
 }
 
 static void quick_fill(struct tq_frame *f, const struct quick *q)
@@ -102,6 +153,10 @@ static void quick_fill(struct tq_frame *f, const struct quick *q)
 	}
 	frame_init(f, q->head, q->n_descs, q->len_bytes, TQ_DROP_NONE);
 	f->copy_bytes = (uint8_t)TQ_MIN(q->len_bytes, (uint32_t)TQ_PEEK_BYTES);
+	if (q->more_bytes) {
+		fill_pair(f, q);
+		return;
+	}
 	tq_vq_copy_small(f->copy, q->data, f->copy_bytes);
 	if (q->len_bytes > TQ_PEEK_BYTES) {
 		f->n_spans = 1;
