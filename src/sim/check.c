@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "sim/sim.h"
+
+/* What the guests counted themselves, those that are gone included. */
+struct guest_sums {
+	uint64_t sent, waiting, received, errors;
+};
+
+static struct guest_sums sum_guests(struct sim *s)
+{
+	struct guest_sums g = { .sent = s->gone_sent_frames,
+				.waiting = s->gone_abandoned_frames,
+				.received = s->gone_received_frames,
+				.errors = s->gone_errors };
+
+	for (uint32_t i = 0; i < TQ_PORTS_MAX; i++) {
+		struct tq_sim_guest *guest = sim_guest(s, i);
+
+		if (!guest)
+			continue;
+		g.sent += guest->counters.sent;
+		g.received += guest->counters.received;
+		g.errors += guest->counters.errors;
+		for (uint32_t pair = 0; pair < guest->conf.n_pairs; pair++)
+			g.waiting += tq_sim_guest_waiting(guest, pair);
+	}
+	return g;
+}
+
+bool sim_conserved(struct sim *s, char *ret_why, size_t size_bytes)
+{
+	struct guest_sums g;
+	struct tq_totals t;
+	uint64_t by_reason = 0;
+
+	sim_traffic(s); /* sinks take what was delivered */
+	g = sum_guests(s);
+	tq_control_totals(s->c, &t);
+	for (uint32_t r = 0; r < TQ_DROP_N; r++)
+		by_reason += t.drops[r];
+	if (t.taken_frames + t.replicated_frames !=
+	    t.delivered_frames + t.dropped_frames + t.waiting_frames)
+		snprintf(ret_why, size_bytes,
+			 "taken %" PRIu64 " + replicated %" PRIu64 " != delivered %" PRIu64
+			 " + dropped %" PRIu64 " + waiting %" PRIu64,
+			 t.taken_frames, t.replicated_frames, t.delivered_frames, t.dropped_frames,
+			 t.waiting_frames);
+	else if (by_reason != t.dropped_frames)
+		snprintf(ret_why, size_bytes, "dropped %" PRIu64 " but %" PRIu64 " by reason",
+			 t.dropped_frames, by_reason);
+	else if (g.sent != t.taken_frames + g.waiting)
+		snprintf(ret_why, size_bytes,
+			 "guests sent %" PRIu64 ", taken %" PRIu64
+			 " + still available or abandoned %" PRIu64,
+			 g.sent, t.taken_frames, g.waiting);
+	else if (g.received != t.received_frames)
+		snprintf(ret_why, size_bytes,
+			 "guests received %" PRIu64 ", delivered to ports %" PRIu64, g.received,
+			 t.received_frames);
+	else if (g.errors)
+		snprintf(ret_why, size_bytes, "%" PRIu64 " rules broken towards guests", g.errors);
+	else
+		return true;
+	return false;
+}

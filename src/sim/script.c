@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* Scenarios: one command a line, `#` begins a comment. Every check is one TAP test, named by file and line.
+ *
+ *   attach PORT [ring=256] [pairs=1] [mergeable=on] [buffers=2048]   a guest comes
+ *   detach PORT                      it goes; what it had made available is abandoned
+ *   restart PORT tx|rx [PAIR]        its ring is stopped and started at the index reported
+ *   refill PORT on|off               does the guest post receive buffers again?
+ *   flow NAME FROM TO [bytes=1514] [rate=100Mbit] [frames=N] [pair=0]
+ *                                    TO is a port or `all`; without rate as much as the ring takes
+ *   stop NAME / start NAME           flows
+ *   run TIME                         "10ms"
+ *   set PATH VALUE | add PATH [YAML] | del PATH | apply FILE        a change of the configuration
+ *   refuse set|add|del ...           the same, and it must be refused
+ *   mark                             rates and differences count from here
+ *   expect PORT COUNTER OP NUMBER    COUNTER of port/counters.def or a drop reason, since mark; OP == <= >=
+ *   expect PORT rx_rate|tx_rate = RATE +- N%|BYTES                  L2 bytes over time since mark
+ *   expect flow NAME received|skipped|reordered|sent OP NUMBER
+ *   expect worker N visits|steps|frames OP NUMBER                   since mark
+ *   conserve                         nothing was lost or invented, by the daemon's counts and by the guests'
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/fixed.h"
+#include "conf/units.h"
+#include "sim/sim.h"
+#include "virtio/nethdr.h"
+
+#define WORDS_MAX 16
+#define LINE_MAX_BYTES 1024
+
+struct named_flow {
+	char name[TQ_NAME_MAX];
+	struct sim_flow *flow;
+};
+
+struct script {
+	struct sim *s;
+	const char *path;
+	int line, n_tests, n_failed;
+	char *word[WORDS_MAX];
+	int n_words;
+	char rest[LINE_MAX_BYTES]; /* the line behind its second word, as written */
+	struct named_flow flow[SIM_FLOWS_MAX];
+	uint64_t mark_ns;
+	struct tq_port_counters *mark; /* [TQ_PORTS_MAX] by id */
+	struct tq_worker_status worker_mark[TQ_WORKERS_MAX];
+};
+
+static void result(struct script *x, bool ok, const char *why)
+{
+	x->n_tests++;
+	if (!ok)
+		x->n_failed++;
+	printf("%sok %d - %s:%d:", ok ? "" : "not ", x->n_tests, x->path, x->line);
+	for (int i = 0; i < x->n_words; i++)
+		printf(" %s", x->word[i]);
+	printf("\n");
+	if (!ok)
+		printf("# %s\n", why);
+}
+
+/* A line that cannot be carried out fails the scenario; the text says why. */
+static int bad(struct script *x, const char *why)
+{
+	result(x, false, why);
+	return -EINVAL;
+}
+
+static const char *option(const struct script *x, int first, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (int i = first; i < x->n_words; i++) {
+		if (strncmp(x->word[i], name, n) == 0 && x->word[i][n] == '=')
+			return x->word[i] + n + 1;
+	}
+	return NULL;
+}
+
+static uint64_t option_number(const struct script *x, int first, const char *name,
+			      uint64_t otherwise)
+{
+	const char *text = option(x, first, name);
+
+	return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static bool compare(const char *op, uint64_t have, uint64_t want)
+{
+	if (strcmp(op, "==") == 0)
+		return have == want;
+	if (strcmp(op, "<=") == 0)
+		return have <= want;
+	return strcmp(op, ">=") == 0 && have >= want;
+}
+
+static void expect_number(struct script *x, uint64_t have, const char *op, const char *want)
+{
+	char why[96];
+
+	snprintf(why, sizeof(why), "it is %" PRIu64, have);
+	result(x, compare(op, have, strtoull(want, NULL, 10)), why);
+}
+
+/* ---- guests ---- */
+
+static int do_attach(struct script *x)
+{
+	struct tq_sim_guest_conf conf = {
+		.n_pairs = (uint32_t)option_number(x, 2, "pairs", 1),
+		.ring_size = (uint32_t)option_number(x, 2, "ring", 256),
+		.buf_bytes = (uint32_t)option_number(x, 2, "buffers", 2048),
+		.features = TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX),
+		.frame_bytes_max = TQ_MTU_MAX + TQ_ETH_HDR_BYTES
+	};
+	const char *mergeable = option(x, 2, "mergeable");
+	int err;
+
+	if (!mergeable || strcmp(mergeable, "on") == 0)
+		conf.features |= TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF);
+	err = sim_guest_attach(x->s, x->word[1], &conf);
+	if (err)
+		return bad(x, strerror(-err));
+	return sim_settle(x->s) ? 0 : bad(x, "the port does not settle");
+}
+
+/* By name; fails the scenario when there is no such port. */
+static bool find_port(struct script *x, const char *name, uint32_t *ret_id)
+{
+	uint32_t index = sim_port_index(x->s, name);
+
+	if (index == TQ_ID_NONE) {
+		bad(x, "no such port");
+		return false;
+	}
+	*ret_id = sim_port_id(x->s, index);
+	return true;
+}
+
+static int do_detach(struct script *x)
+{
+	uint32_t id;
+
+	if (!find_port(x, x->word[1], &id))
+		return -EINVAL;
+	if (sim_guest_detach(x->s, id))
+		return bad(x, "no guest is attached");
+	for (int i = 0; i < 1000 && sim_guest(x->s, id); i++)
+		sim_run(x->s, 10 * SIM_TICK_NS);
+	return sim_guest(x->s, id) ? bad(x, "its rings do not stop") : 0;
+}
+
+static int do_restart(struct script *x)
+{
+	uint32_t id, pair = x->n_words > 3 ? (uint32_t)atoi(x->word[3]) : 0;
+
+	if (x->n_words < 3 || !find_port(x, x->word[1], &id))
+		return bad(x, "restart PORT tx|rx [PAIR]");
+	if (sim_guest_restart(x->s, id, 2 * pair + (strcmp(x->word[2], "tx") == 0 ? 1 : 0)))
+		return bad(x, "the ring does not run");
+	return sim_settle(x->s) ? 0 : bad(x, "the port does not settle");
+}
+
+static int do_refill(struct script *x)
+{
+	struct tq_sim_guest *g;
+	uint32_t id;
+
+	if (x->n_words < 3 || !find_port(x, x->word[1], &id))
+		return bad(x, "refill PORT on|off");
+	g = sim_guest(x->s, id);
+	if (!g)
+		return bad(x, "no guest is attached");
+	g->refill = strcmp(x->word[2], "on") == 0;
+	for (uint32_t pair = 0; g->refill && pair < g->conf.n_pairs; pair++)
+		tq_sim_guest_post(g, pair, g->conf.ring_size);
+	return 0;
+}
+
+/* ---- flows ---- */
+
+static struct sim_flow *find_flow(struct script *x, const char *name)
+{
+	for (int i = 0; i < SIM_FLOWS_MAX && x->flow[i].flow; i++) {
+		if (strcmp(x->flow[i].name, name) == 0)
+			return x->flow[i].flow;
+	}
+	return NULL;
+}
+
+static int do_flow(struct script *x)
+{
+	const char *rate = option(x, 4, "rate");
+	struct sim_flow *f;
+	uint64_t bits_s = 0;
+	uint32_t from, to = SIM_BROADCAST;
+	int at = 0;
+
+	if (x->n_words < 4 || find_flow(x, x->word[1]))
+		return bad(x, "flow NAME FROM TO ..., with a new name");
+	if (!find_port(x, x->word[2], &from) ||
+	    (strcmp(x->word[3], "all") != 0 && !find_port(x, x->word[3], &to)))
+		return -EINVAL;
+	if (rate && tq_unit_parse(TQ_UNIT_RATE, rate, &bits_s, NULL))
+		return bad(x, "rate needs a unit: 100Mbit");
+	while (at < SIM_FLOWS_MAX && x->flow[at].flow)
+		at++;
+	f = sim_flow_new(x->s);
+	if (!f || at == SIM_FLOWS_MAX)
+		return bad(x, "too many flows");
+	f->on = true;
+	f->from = from;
+	f->to = to;
+	f->pair = (uint32_t)option_number(x, 4, "pair", 0);
+	f->frame_bytes = (uint32_t)option_number(x, 4, "bytes", 1514);
+	f->left_frames = option_number(x, 4, "frames", UINT64_MAX);
+	f->gap_ns = bits_s ? tq_muldiv_u64(f->frame_bytes * 8ULL, TQ_NS_PER_S, bits_s) : 0;
+	f->next_ns = x->s->now_ns;
+	x->flow[at].flow = f;
+	snprintf(x->flow[at].name, sizeof(x->flow[at].name), "%s", x->word[1]);
+	return 0;
+}
+
+static int do_switch(struct script *x, bool on)
+{
+	struct sim_flow *f = x->n_words > 1 ? find_flow(x, x->word[1]) : NULL;
+
+	if (!f)
+		return bad(x, "no such flow");
+	f->on = on;
+	f->next_ns = x->s->now_ns;
+	return 0;
+}
+
+/* ---- configuration ---- */
+
+static int change(struct script *x, const char *what, const char *path, const char *rest,
+		  struct tq_err *reterr)
+{
+	struct tq_conf *conf = NULL;
+	int err;
+
+	if (strcmp(what, "apply") == 0) {
+		err = tq_conf_load(path, &conf, reterr);
+	} else {
+		conf = tq_conf_copy(tq_control_conf(x->s->c));
+		tq_verify(conf);
+		if (strcmp(what, "set") == 0)
+			err = tq_conf_set(conf, path, rest, reterr);
+		else if (strcmp(what, "add") == 0)
+			err = tq_conf_add(conf, path, rest, reterr);
+		else
+			err = tq_conf_del(conf, path, reterr);
+	}
+	if (!err)
+		err = tq_control_apply(x->s->c, conf, NULL, NULL, reterr);
+	if (err)
+		tq_conf_free(conf);
+	return err;
+}
+
+static int do_change(struct script *x, int first, bool refused)
+{
+	struct tq_err err = { 0 };
+	char why[1200];
+	const char *rest = x->rest;
+
+	if (x->n_words < first + 2)
+		return bad(x, "which path?");
+	if (change(x, x->word[first], x->word[first + 1], rest, &err) != 0) {
+		tq_err_format(&err, why, sizeof(why));
+		if (!refused)
+			return bad(x, why);
+		result(x, true, "");
+		printf("# refused: %s\n", why);
+		return 0;
+	}
+	if (refused)
+		return bad(x, "it was accepted");
+	return sim_settle(x->s) ? 0 : bad(x, "the change does not settle");
+}
+
+/* ---- expectations ---- */
+
+static void do_mark(struct script *x)
+{
+	const struct tq_model *m = tq_control_model(x->s->c);
+
+	sim_traffic(x->s);
+	x->mark_ns = x->s->now_ns;
+	for (uint32_t i = 0; i < m->n_ports; i++)
+		tq_control_port_counters(x->s->c, i, &x->mark[sim_port_id(x->s, i)]);
+	for (uint32_t i = 0; i < x->s->n_workers; i++)
+		tq_control_worker_status(x->s->c, i, &x->worker_mark[i]);
+}
+
+/* A counter or a drop reason since the mark. */
+static bool port_number(struct script *x, uint32_t index, uint32_t id, const char *name,
+			uint64_t *ret)
+{
+	struct tq_port_counters now;
+
+	tq_control_port_counters(x->s->c, index, &now);
+	for (uint32_t i = 0; tq_counter_name(i); i++) {
+		if (strcmp(tq_counter_name(i), name) == 0) {
+			*ret = tq_counter_get(&now, i) - tq_counter_get(&x->mark[id], i);
+			return true;
+		}
+	}
+	for (uint32_t r = 1; r < TQ_DROP_N; r++) {
+		if (strcmp(tq_drop_name((enum tq_drop_reason)r), name) == 0) {
+			*ret = now.drops[r] - x->mark[id].drops[r];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* "= 575Mbit +- 0.2%" or "+- 1514": bytes since the mark against rate x time. */
+static int expect_rate(struct script *x, uint64_t have_bytes)
+{
+	uint64_t bits_s, want_bytes, elapsed_ns = x->s->now_ns - x->mark_ns;
+	double tolerance_bytes;
+	char why[200];
+	char *end;
+
+	if (x->n_words < 7 || strcmp(x->word[3], "=") != 0 || strcmp(x->word[5], "+-") != 0 ||
+	    tq_unit_parse(TQ_UNIT_RATE, x->word[4], &bits_s, NULL))
+		return bad(x, "expect PORT rx_rate = RATE +- N%|BYTES");
+	want_bytes = tq_muldiv_u64(bits_s, elapsed_ns, 8 * TQ_NS_PER_S);
+	tolerance_bytes = strtod(x->word[6], &end);
+	if (*end == '%')
+		tolerance_bytes *= (double)want_bytes / 100;
+	snprintf(why, sizeof(why),
+		 "%" PRIu64 " bytes in %" PRIu64 " ns, %" PRIu64 " expected: %.4f Mbit/s",
+		 have_bytes, elapsed_ns, want_bytes,
+		 (double)have_bytes * 8000 / (double)elapsed_ns);
+	result(x,
+	       (double)have_bytes <= (double)want_bytes + tolerance_bytes &&
+		       (double)have_bytes >= (double)want_bytes - tolerance_bytes,
+	       why);
+	return 0;
+}
+
+static int expect_flow(struct script *x)
+{
+	struct sim_flow *f = x->n_words > 5 ? find_flow(x, x->word[2]) : NULL;
+
+	if (!f)
+		return bad(x, "expect flow NAME received|skipped|reordered|sent OP NUMBER");
+	if (strcmp(x->word[3], "received") == 0)
+		expect_number(x, f->received, x->word[4], x->word[5]);
+	else if (strcmp(x->word[3], "skipped") == 0)
+		expect_number(x, f->skipped, x->word[4], x->word[5]);
+	else if (strcmp(x->word[3], "reordered") == 0)
+		expect_number(x, f->reordered, x->word[4], x->word[5]);
+	else if (strcmp(x->word[3], "sent") == 0)
+		expect_number(x, f->sent, x->word[4], x->word[5]);
+	else
+		return bad(x, "received, skipped, reordered or sent");
+	return 0;
+}
+
+static int expect_worker(struct script *x)
+{
+	struct tq_worker_status now;
+	uint32_t i = x->n_words > 5 ? (uint32_t)atoi(x->word[2]) : TQ_WORKERS_MAX;
+
+	if (i >= x->s->n_workers)
+		return bad(x, "expect worker N visits|steps|frames OP NUMBER");
+	tq_control_worker_status(x->s->c, i, &now);
+	if (strcmp(x->word[3], "visits") == 0)
+		expect_number(x, now.visits - x->worker_mark[i].visits, x->word[4], x->word[5]);
+	else if (strcmp(x->word[3], "steps") == 0)
+		expect_number(x, now.steps - x->worker_mark[i].steps, x->word[4], x->word[5]);
+	else
+		expect_number(x, now.frames - x->worker_mark[i].frames, x->word[4], x->word[5]);
+	return 0;
+}
+
+static int do_expect(struct script *x)
+{
+	uint32_t index, id;
+	uint64_t have;
+
+	sim_traffic(x->s);
+	if (x->n_words < 5)
+		return bad(x, "expect WHAT COUNTER OP NUMBER");
+	if (strcmp(x->word[1], "flow") == 0)
+		return expect_flow(x);
+	if (strcmp(x->word[1], "worker") == 0)
+		return expect_worker(x);
+	if (!find_port(x, x->word[1], &id))
+		return -EINVAL;
+	index = sim_port_index(x->s, x->word[1]);
+	if (strcmp(x->word[2], "rx_rate") == 0 || strcmp(x->word[2], "tx_rate") == 0) {
+		port_number(x, index, id, x->word[2][0] == 'r' ? "rx_bytes" : "tx_bytes", &have);
+		return expect_rate(x, have);
+	}
+	if (!port_number(x, index, id, x->word[2], &have))
+		return bad(x, "no such counter or drop reason");
+	expect_number(x, have, x->word[3], x->word[4]);
+	return 0;
+}
+
+static void do_conserve(struct script *x)
+{
+	char why[256] = "";
+
+	result(x, sim_conserved(x->s, why, sizeof(why)), why);
+}
+
+static int do_run(struct script *x)
+{
+	uint64_t ns;
+
+	if (x->n_words < 2 || tq_unit_parse(TQ_UNIT_TIME, x->word[1], &ns, NULL))
+		return bad(x, "run TIME");
+	sim_run(x->s, ns);
+	return 0;
+}
+
+/* ---- lines ---- */
+
+static int run_line(struct script *x)
+{
+	static const struct {
+		const char *name;
+		int (*fn)(struct script *x);
+	} commands[] = {
+		{ "attach", do_attach }, { "detach", do_detach }, { "restart", do_restart },
+		{ "refill", do_refill }, { "flow", do_flow },     { "run", do_run },
+		{ "expect", do_expect },
+	};
+	const char *what = x->word[0];
+
+	for (size_t i = 0; i < TQ_ARRAY_LEN(commands); i++) {
+		if (strcmp(what, commands[i].name) == 0)
+			return x->n_words > 1 ? commands[i].fn(x) : bad(x, "which?");
+	}
+	if (strcmp(what, "start") == 0 || strcmp(what, "stop") == 0)
+		return do_switch(x, what[2] == 'a');
+	if (strcmp(what, "set") == 0 || strcmp(what, "add") == 0 || strcmp(what, "del") == 0 ||
+	    strcmp(what, "apply") == 0)
+		return do_change(x, 0, false);
+	if (strcmp(what, "refuse") == 0)
+		return do_change(x, 1, true);
+	if (strcmp(what, "mark") == 0) {
+		do_mark(x);
+		return 0;
+	}
+	if (strcmp(what, "conserve") == 0) {
+		do_conserve(x);
+		return 0;
+	}
+	return bad(x, "unknown command");
+}
+
+/* Text behind the n-th word. */
+static const char *behind(const char *line, int n)
+{
+	for (int i = 0; i < n; i++) {
+		line += strspn(line, " \t");
+		line += strcspn(line, " \t");
+	}
+	return line + strspn(line, " \t");
+}
+
+static void split(struct script *x, char *line)
+{
+	char *save = NULL;
+
+	line[strcspn(line, "#\n")] = '\0';
+	snprintf(x->rest, sizeof(x->rest), "%s",
+		 behind(line, strncmp(line + strspn(line, " \t"), "refuse", 6) == 0 ? 3 : 2));
+	x->n_words = 0;
+	for (char *w = strtok_r(line, " \t", &save); w && x->n_words < WORDS_MAX;
+	     w = strtok_r(NULL, " \t", &save))
+		x->word[x->n_words++] = w;
+}
+
+int sim_script(struct sim *s, const char *path)
+{
+	struct script *x = calloc(1, sizeof(*x));
+	char line[LINE_MAX_BYTES];
+	FILE *f = fopen(path, "r");
+	int failed;
+
+	if (!f || !x) {
+		free(x);
+		if (f)
+			fclose(f);
+		return -errno;
+	}
+	x->s = s;
+	x->path = path;
+	x->mark = calloc(TQ_PORTS_MAX, sizeof(*x->mark));
+	tq_verify(x->mark);
+	do_mark(x);
+	while (fgets(line, sizeof(line), f)) {
+		x->line++;
+		split(x, line);
+		if (x->n_words > 0 && run_line(x))
+			break; /* what follows would only repeat the failure */
+	}
+	fclose(f);
+	printf("1..%d\n", x->n_tests);
+	failed = x->n_tests ? x->n_failed : -ENODATA;
+	free(x->mark);
+	free(x);
+	return failed;
+}

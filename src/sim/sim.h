@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* sim.h - the daemon's own objects in one thread, over in-memory guests and a virtual clock.
+ *
+ * Why:     exact expected counters and exact shares: control, workers, scheduler and rings are those of
+ *          tqosd, only sockets, threads and time are replaced.  Equal scripts give equal runs.
+ *          Not a model of the scheduler: that is tests/model.
+ * Thread:  one.
+ * Units:   virtual ns; the clock starts at 1 s.
+ */
+#ifndef TQ_SIM_SIM_H
+#define TQ_SIM_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sys/queue.h>
+
+#include "control/attach.h"
+#include "control/control.h"
+#include "port/sim.h"
+
+#define SIM_FLOWS_MAX 256
+#define SIM_TICK_NS 1000ULL /* a worker that wants to be called at once is called so much later */
+
+/* One flow of frames from a port; the sequence number of each frame is checked where it arrives. */
+struct sim_flow {
+	bool used, on;
+	uint32_t from, to; /* control's port ids; to: SIM_BROADCAST */
+	uint32_t pair;
+	uint32_t frame_bytes;
+	uint64_t gap_ns; /* 0: greedy, as many as the ring takes */
+	uint64_t next_ns;
+	uint64_t left_frames; /* UINT64_MAX: no end */
+	uint64_t sent;
+	uint64_t seq_expected[TQ_PORTS_MAX]; /* by receiver */
+	uint64_t received, skipped, reordered;
+};
+#define SIM_BROADCAST UINT32_MAX
+
+struct sim {
+	struct tq_control *c;
+	struct tq_sim_world *world;
+	uint32_t n_workers;
+	uint64_t now_ns;
+	uint64_t step_at_ns[TQ_WORKERS_MAX];
+	bool bell[TQ_WORKERS_MAX];
+	uint64_t poll_at_ns;
+	TAILQ_HEAD(, tq_attach) attaches;      /* of all ports that are up */
+	struct tq_attach *by_id[TQ_PORTS_MAX]; /* those with a guest, by control's port id */
+	struct sim_flow flow[SIM_FLOWS_MAX];
+	/* of guests that are gone */
+	uint64_t gone_sent_frames, gone_received_frames, gone_abandoned_frames, gone_errors;
+};
+
+/* ---- world.c ---- */
+/* Build control and workers from a configuration file. Returns 0 or -errno with *reterr. */
+int sim_new(const char *config_path, uint32_t n_workers, struct sim **ret_sim,
+	    struct tq_err *reterr);
+/* Detach everybody, stop, check that nothing is left. Returns false when control does not come to an end. */
+bool sim_free(struct sim *s);
+/* Let virtual time pass. */
+void sim_run(struct sim *s, uint64_t ns);
+/* Run until control has carried out what was applied; false after a second of virtual time. */
+bool sim_settle(struct sim *s);
+/* Index in the model of a port by name, TQ_ID_NONE: none. */
+uint32_t sim_port_index(const struct sim *s, const char *name);
+uint32_t sim_port_id(const struct sim *s, uint32_t index);
+
+/* ---- attach.c ---- */
+extern const struct tq_attach_ops sim_attach_ops;
+struct tq_sim_guest *sim_guest(struct sim *s, uint32_t port_id); /* NULL: none attached */
+/* A guest comes. conf->port_id is filled here. Returns 0; -EBUSY there is one, or the port is
+ * down; -EINVAL more pairs than the port has; -ENOMEM. */
+int sim_guest_attach(struct sim *s, const char *name, const struct tq_sim_guest_conf *conf);
+/* It goes: its rings are stopped first. What it had made available and nobody took is counted as abandoned.
+ * Returns 0; -ENOTCONN. */
+int sim_guest_detach(struct sim *s, uint32_t port_id);
+/* Stop one ring and start it again at the index that was reported. Returns 0; -ENOTCONN. */
+int sim_guest_restart(struct sim *s, uint32_t port_id, uint32_t ring);
+
+/* ---- traffic.c ---- */
+struct sim_flow *sim_flow_new(struct sim *s);
+/* Sources whose time has come put frames into their rings; sinks take what arrived. */
+void sim_traffic(struct sim *s);
+/* When a paced flow has its next frame; TQ_TIME_NEVER_NS: none. */
+uint64_t sim_traffic_next_ns(const struct sim *s);
+uint64_t sim_mac(uint32_t port_id);
+
+/* ---- check.c ---- */
+/* taken + replicated = delivered + dropped + waiting, and the guests' own counts agree. Writes why not. */
+bool sim_conserved(struct sim *s, char *ret_why, size_t size_bytes);
+
+/* ---- script.c ---- */
+/* Run a scenario; prints TAP. Returns the number of failed checks, or -errno for a script that cannot be read. */
+int sim_script(struct sim *s, const char *path);
+
+#endif
