@@ -97,10 +97,10 @@ def comings_and_goings(tap_, lab, daemon):
 
 
 def exact(tap_, lab, daemon):
-    """Numbered frames, both directions, the driver side's own counts: not one is unaccounted for."""
+    """Numbered frames, both ways, and the driver side's own counts."""
     before = daemon.settled()
-    run = vufront.pair(lab, daemon.socket("a"), daemon.socket("b"), "exact", "--both", "--time", "3",
-                       mac_a=mac_of(1), mac_b=mac_of(2))
+    run = vufront.pair(lab, daemon.socket("a"), daemon.socket("b"), "exact", "--both",
+                       "--time", "3", mac_a=mac_of(1), mac_b=mac_of(2))
     flows = vufront.pair_result(run)["flows"]
     after = daemon.settled()
     for flow, port, other in ((flows[0], "a", "b"), (flows[1], "b", "a")):
