@@ -22,7 +22,6 @@ static int n_high; /* entries ever used; only grows, so that the handler may rea
 static int n_hint; /* no free entry below */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction previous;
-static bool installed;
 
 /* Async-signal-safe: loads, one mmap, stores. */
 static bool contain(uintptr_t addr)
@@ -79,13 +78,16 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 int tq_sigbus_install(void)
 {
 	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	struct sigaction now;
 	int rc = 0;
 
+	sigemptyset(&sa.sa_mask);
 	pthread_mutex_lock(&lock);
-	if (!installed) {
-		sigemptyset(&sa.sa_mask);
-		rc = sigaction(SIGBUS, &sa, &previous) < 0 ? -errno : 0;
-		installed = rc == 0;
+	if (sigaction(SIGBUS, NULL, &now) < 0) {
+		rc = -errno;
+	} else if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_sigbus) {
+		previous = now;
+		rc = sigaction(SIGBUS, &sa, NULL) < 0 ? -errno : 0;
 	}
 	pthread_mutex_unlock(&lock);
 	return rc;

@@ -23,8 +23,8 @@
 
 #define TQ_SIGBUS_RANGES_MAX (TQ_PORTS_MAX * TQ_MEM_REGIONS_MAX)
 
-/* Install the handler once per process; repeated calls do nothing. Call after EAL init. Returns 0
- * or -errno. */
+/* Install the handler; a repeated call puts it back on top of what others installed meanwhile.
+ * Call after EAL init, before the first worker touches guest memory. Returns 0 or -errno. */
 int tq_sigbus_install(void);
 /* Guard [addr, addr + size).
  *   chunk_bytes  what is replaced at a fault: power of two, multiple of the page size of the file.
