@@ -18,6 +18,7 @@
 
 #define RING 256
 #define BATCH 32
+#define BUF_BYTES 1600 /* as Linux posts them: no power of two, or all fall into a few sets of L1 */
 
 struct guest {
 	struct tq_mem mem;
@@ -55,10 +56,10 @@ static struct guest *guest_new(const struct row *r, enum tq_vq_dir dir, uint64_t
 		.features = r->features,
 		.gpa = gpa,
 		.user_addr = gpa + 0x7f0000000000,
-		.buf_bytes = dir == TQ_VQ_TX ? 2048 : r->rx_buf_bytes,
+		.buf_bytes = dir == TQ_VQ_TX ? BUF_BYTES : r->rx_buf_bytes,
 		.table_entries = dir == TQ_VQ_TX && r->tx.indirect ? 8 : 0,
 	};
-	uint8_t frame[2048] = { 2, 0, 0, 0, 0, 1, 2 };
+	uint8_t frame[BUF_BYTES] = { 2, 0, 0, 0, 0, 1, 2 };
 	uint64_t bytes = (tq_drv_mem_bytes(&conf) + 4095) & ~4095ULL;
 	struct tq_vq_conf vq_conf;
 
@@ -166,7 +167,7 @@ static void run_driver(void)
 {
 	const struct row r = { .features = TQ_BIT64(TQ_VIRTIO_F_VERSION_1),
 			       .frame_bytes = 64,
-			       .rx_buf_bytes = 2048,
+			       .rx_buf_bytes = BUF_BYTES,
 			       .tx = { .n_pieces = 1 } };
 	struct guest *a = guest_new(&r, TQ_VQ_TX, 0x100000),
 		     *b = guest_new(&r, TQ_VQ_RX, 0x40000000);
@@ -201,16 +202,16 @@ int main(int argc, char **argv)
 	const uint64_t ind = TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC);
 	const uint64_t event = TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX);
 	const struct row row[] = {
-		{ "plain", v1, 0, 2048, { .n_pieces = 1 } },
-		{ "mergeable", v1 | mrg, 0, 2048, { .n_pieces = 1 } },
-		{ "mergeable, event index", v1 | mrg | event, 0, 2048, { .n_pieces = 1 } },
-		{ "header apart", v1, 0, 2048, { .n_pieces = 2, .piece_bytes = { 12 } } },
+		{ "plain", v1, 0, BUF_BYTES, { .n_pieces = 1 } },
+		{ "mergeable", v1 | mrg, 0, BUF_BYTES, { .n_pieces = 1 } },
+		{ "mergeable, event index", v1 | mrg | event, 0, BUF_BYTES, { .n_pieces = 1 } },
+		{ "header apart", v1, 0, BUF_BYTES, { .n_pieces = 2, .piece_bytes = { 12 } } },
 		{ "indirect",
 		  v1 | ind,
 		  0,
-		  2048,
+		  BUF_BYTES,
 		  { .n_pieces = 2, .piece_bytes = { 12 }, .indirect = true } },
-		{ "legacy header", 0, 0, 2048, { .n_pieces = 2, .piece_bytes = { 10 } } },
+		{ "legacy header", 0, 0, BUF_BYTES, { .n_pieces = 2, .piece_bytes = { 10 } } },
 		{ "mergeable, 256 B buffers", v1 | mrg, 0, 256, { .n_pieces = 1 } },
 	};
 	const uint32_t frame_bytes[] = { 64, 256, 1500 };

@@ -60,8 +60,8 @@ static enum tq_drop_reason judge(uint32_t len_bytes, uint16_t hdr_kind)
 
 /* Header and first part in d, the rest in e; both private.  Leaves q->hdr NULL when that is not
  * so. */
-static void quick_pair(struct tq_vq *vq, struct quick *q, struct tq_vring_desc d,
-		       struct tq_vring_desc e)
+TQ_INLINE void quick_pair(struct tq_vq *vq, struct quick *q, struct tq_vring_desc d,
+			  struct tq_vring_desc e)
 {
 	const uint32_t hdr_bytes = vq->hdr_bytes;
 	uint64_t frame_bytes = (uint64_t)d.len + e.len - hdr_bytes;
@@ -85,29 +85,20 @@ static void quick_pair(struct tq_vq *vq, struct quick *q, struct tq_vring_desc d
 	__builtin_prefetch(hdr);
 }
 
-static void quick_find(struct tq_vq *vq, struct quick *q)
+/* Two descriptors; kept out of line, so that the loop over single ones stays small. */
+static __attribute__((noinline)) void quick_two(struct tq_vq *vq, struct quick *q)
 {
-	const uint32_t hdr_bytes = vq->hdr_bytes;
-	struct tq_vring_desc d = q->first;
+	struct tq_vring_desc d = q->first, e[2];
 	uint16_t flags = d.flags & FLAGS_KNOWN;
 
-	q->hdr = NULL;
 	q->more_bytes = 0;
-	if (flags == 0) {
-		if (d.len < hdr_bytes + TQ_ETH_HDR_BYTES || d.len > hdr_bytes + TQ_FRAME_BYTES_MAX)
-			return;
-		q->hdr = tq_vq_translate(vq, d.addr, d.len);
-		q->data = q->hdr + hdr_bytes;
-		q->len_bytes = d.len - hdr_bytes;
-		q->n_descs = 1;
-	} else if (flags == TQ_VRING_DESC_F_NEXT) {
+	if (flags == TQ_VRING_DESC_F_NEXT) {
 		if (d.next > vq->mask)
 			return;
 		quick_pair(vq, q, d, tq_vring_load_desc(&vq->desc[d.next]));
 		q->n_descs = 2;
-	} else if (flags == TQ_VRING_DESC_F_INDIRECT && vq->indirect && d.len == 2 * sizeof(d)) {
+	} else if (flags == TQ_VRING_DESC_F_INDIRECT && vq->indirect && d.len == sizeof(e)) {
 		const uint8_t *table = tq_vq_translate(vq, d.addr, d.len);
-		struct tq_vring_desc e[2];
 
 		/* A guest's table may have any alignment: copied, not loaded word by word. */
 		if (!table)
@@ -119,14 +110,37 @@ static void quick_find(struct tq_vq *vq, struct quick *q)
 		quick_pair(vq, q, e[0], e[1]);
 		q->n_descs = 3;
 	}
-	if (TQ_LIKELY(q->hdr != NULL)) {
-		__builtin_prefetch(q->data);
-		__builtin_prefetch(q->data + TQ_CACHE_LINE_BYTES - 1);
+}
+
+TQ_INLINE void quick_find(struct tq_vq *vq, struct quick *q)
+{
+	const uint32_t hdr_bytes = vq->hdr_bytes;
+	struct tq_vring_desc d = q->first;
+
+	q->hdr = NULL;
+	if (TQ_LIKELY((d.flags & FLAGS_KNOWN) == 0)) {
+		uint8_t *hdr;
+
+		if (d.len < hdr_bytes + TQ_ETH_HDR_BYTES || d.len > hdr_bytes + TQ_FRAME_BYTES_MAX)
+			return;
+		hdr = tq_vq_translate(vq, d.addr, d.len);
+		if (!hdr)
+			return;
+		q->hdr = hdr;
+		q->data = hdr + hdr_bytes;
+		q->len_bytes = d.len - hdr_bytes;
+		q->n_descs = 1;
+	} else {
+		quick_two(vq, q);
+		if (!q->hdr)
+			return;
 	}
+	__builtin_prefetch(q->data);
+	__builtin_prefetch(q->data + TQ_CACHE_LINE_BYTES - 1);
 }
 
 /* Both parts of a frame in two pieces; copy_bytes is set. */
-static void fill_pair(struct tq_frame *f, const struct quick *q)
+static __attribute__((noinline)) void fill_pair(struct tq_frame *f, const struct quick *q)
 {
 	uint32_t first_bytes = q->len_bytes - q->more_bytes;
 	uint32_t copied_bytes = TQ_MIN(first_bytes, (uint32_t)f->copy_bytes);
@@ -153,7 +167,7 @@ static void quick_fill(struct tq_frame *f, const struct quick *q)
 	}
 	frame_init(f, q->head, q->n_descs, q->len_bytes, TQ_DROP_NONE);
 	f->copy_bytes = (uint8_t)TQ_MIN(q->len_bytes, (uint32_t)TQ_PEEK_BYTES);
-	if (q->more_bytes) {
+	if (q->n_descs > 1 && q->more_bytes) {
 		fill_pair(f, q);
 		return;
 	}
