@@ -172,6 +172,8 @@ static void commit(struct tq_plan *plan, tq_control_done_fn done, void *arg)
 		tq_move_start(c);
 	tq_plan_free(plan);
 	tq_control_changed(c);
+	if (c->env.configured)
+		c->env.configured(c->env.ctx, c->now.model);
 }
 
 static int build_model(const struct tq_control *c, const struct tq_conf *conf, struct tq_model **ret_model,

@@ -19,6 +19,7 @@
 #include "vhost/connect.h"
 #include "vhost/listen.h"
 #include "vhost/mapper.h"
+#include "vhost/sigbus.h"
 
 struct tq_attach_vhost {
 	struct event_base *base;
@@ -527,7 +528,9 @@ int tq_attach_vhost_new(struct event_base *base, struct tq_attach_vhost **ret_av
 	if (!av)
 		return -ENOMEM;
 	av->base = base;
-	err = tq_mapper_new(&av->mapper);
+	err = tq_sigbus_install();
+	if (!err)
+		err = tq_mapper_new(&av->mapper);
 	if (!err) {
 		av->mapper_event = event_new(base, tq_mapper_fd(av->mapper), EV_READ | EV_PERSIST, on_mapper, av);
 		if (!av->mapper_event || event_add(av->mapper_event, NULL))

@@ -226,6 +226,8 @@ struct tq_control_env {
 	int (*device_open)(void *ctx, const char *name, uint32_t link, const char *devargs, uint32_t frame_bytes_max,
 			   struct tq_device **ret_device, struct tq_err *reterr);
 	void (*device_close)(void *ctx, struct tq_device *device);
+	/* A new model is the running one: for what is neither policy nor ports (host.idle). May be NULL. */
+	void (*configured)(void *ctx, const struct tq_model *model);
 };
 
 struct tq_control_conf {
