@@ -44,7 +44,7 @@
 #define TQ_EMPTY_TO_IDLE_NS                                                                        \
 	50000ULL                    /* so long an empty ring is polled before its kicks are armed */
 #define TQ_NO_KICK_POLL_NS 50000ULL /* rings without kick fd are looked at this often */
-#define TQ_TIMER_LOOK_NS 100000ULL  /* granularity of hold deadlines and late interrupts */
+#define TQ_BIND_RETRY_NS 100000ULL  /* the event ring was full: ask again */
 #define TQ_SIGNAL_LATE_NS 8000000ULL /* completions of shaped rings are signalled within 10 ms */
 #define TQ_DEVICE_LOOK_NS 100000ULL  /* a quiet device without rx interrupt */
 
@@ -65,11 +65,12 @@ struct tq_worker {
 
 	/* per step */
 	uint64_t now_ns, last_step_ns;
-	uint64_t kick_look_ns, timer_look_ns, no_kick_look_ns;
-	uint64_t did; /* frames, commands, ... of this step: was it busy? */
-	bool more;    /* something was left behind by a bound: call again at once */
+	uint64_t kick_look_ns, no_kick_look_ns;
+	uint64_t timer_next_ns; /* earliest deadline of `timers`, or earlier */
+	uint64_t did;           /* frames, commands, ... of this step: was it busy? */
+	bool more;              /* something was left behind by a bound: call again at once */
 	uint32_t n_touched;
-	uint32_t n_polled, n_watched, n_timers, n_no_kick;
+	uint32_t n_polled, n_watched, n_no_kick;
 	struct tq_ring *touched[TQ_TOUCHED_MAX];
 	struct tq_ring *signal[TQ_TOUCHED_MAX];
 	struct tq_ring_list polled;  /* tx, state POLLED */

@@ -71,7 +71,8 @@ static uint64_t read_pair(uint64_t *ret_tsc)
 	uint64_t best = UINT64_MAX, ns = 0;
 
 	for (int i = 0; i < 3; i++) {
-		uint64_t before = rte_rdtsc(), real_ns = tq_clock_monotonic_ns(), took = rte_rdtsc() - before;
+		uint64_t before = rte_rdtsc(), real_ns = tq_clock_monotonic_ns(),
+			 took = rte_rdtsc() - before;
 
 		if (took >= best)
 			continue;
@@ -100,7 +101,8 @@ static uint64_t now(const struct tq_loop *loop, struct tq_tsc *t)
 
 /* Offline, the worker holds no snapshot: control need not wait for it. The doorbell wakes it for a new one, which the
  * next step adopts before it looks at anything else. */
-static uint64_t sleep_until(struct tq_loop *loop, struct tq_tsc *t, uint64_t from_ns, uint64_t until_ns)
+static uint64_t sleep_until(struct tq_loop *loop, struct tq_tsc *t, uint64_t from_ns,
+			    uint64_t until_ns)
 {
 	uint64_t wait_ns = TQ_MIN(until_ns - from_ns, SLEEP_MAX_NS), to_ns;
 

@@ -28,11 +28,11 @@ struct tq_loop {
 	struct tq_worker *worker;
 	struct tq_kickset *kickset;
 	struct rte_rcu_qsbr *qsbr;
-	uint32_t id;	   /* of the worker, in qsbr */
-	bool tsc_usable;   /* invariant; else CLOCK_MONOTONIC is read at every step */
+	uint32_t id;     /* of the worker, in qsbr */
+	bool tsc_usable; /* invariant; else CLOCK_MONOTONIC is read at every step */
 	uint64_t tsc_hz;
 	uint32_t idle_poll; /* relaxed: control writes */
-	uint32_t stop;	    /* relaxed: control writes */
+	uint32_t stop;      /* relaxed: control writes */
 };
 
 /* Run until tq_loop_stop(). arg: struct tq_loop. Returns 0; the signature is lcore_function_t's. */
@@ -46,8 +46,8 @@ void tq_loop_stop(struct tq_loop *loop);
 /* ns = base_ns + (tsc - base_tsc) * mult / 2^32, re-based by tq_tsc_tie(). Never runs backwards. */
 struct tq_tsc {
 	uint64_t base_tsc, base_ns, mult; /* mult: ns per tick, 32.32 */
-	uint64_t first_tsc, first_ns;	  /* the long baseline for the rate */
-	uint64_t tie_tsc;		  /* when to tie again */
+	uint64_t first_tsc, first_ns;     /* the long baseline for the rate */
+	uint64_t tie_tsc;                 /* when to tie again */
 	uint64_t hz;
 };
 

@@ -157,13 +157,29 @@ void tq_watch_rings(struct tq_worker *w)
 	}
 }
 
+/* When the ring's next timer is due; TQ_TIME_NEVER_NS: it has none. */
+static uint64_t timer_due_ns(const struct tq_worker *w, const struct tq_ring *ring)
+{
+	uint64_t due = TQ_TIME_NEVER_NS;
+
+	if (ring->unsignalled_ns)
+		due = ring->unsignalled_ns + TQ_SIGNAL_LATE_NS;
+	if (ring->hold_deadline_ns)
+		due = TQ_MIN(due, ring->hold_deadline_ns);
+	if (ring->state == TQ_RING_BINDING && !ring->bind_sent)
+		due = TQ_MIN(due, w->now_ns + TQ_BIND_RETRY_NS);
+	return due;
+}
+
 void tq_timer_add(struct tq_worker *w, struct tq_ring *ring)
 {
+	uint64_t due = timer_due_ns(w, ring);
+
+	w->timer_next_ns = TQ_MIN(w->timer_next_ns, due);
 	if (ring->on_timer_list)
 		return;
 	ring->on_timer_list = true;
 	TAILQ_INSERT_TAIL(&w->timers, ring, timer_link);
-	w->n_timers++;
 }
 
 void tq_timer_del(struct tq_worker *w, struct tq_ring *ring)
@@ -172,7 +188,6 @@ void tq_timer_del(struct tq_worker *w, struct tq_ring *ring)
 		return;
 	ring->on_timer_list = false;
 	TAILQ_REMOVE(&w->timers, ring, timer_link);
-	w->n_timers--;
 }
 
 /* The receiver had its time: this frame is dropped, and those behind it at once until it has
@@ -192,10 +207,12 @@ void tq_run_timers(struct tq_worker *w)
 {
 	struct tq_ring *ring, *next;
 
-	if (w->n_timers == 0 || w->now_ns < w->timer_look_ns)
+	if (TQ_LIKELY(w->now_ns < w->timer_next_ns))
 		return;
-	w->timer_look_ns = w->now_ns + TQ_TIMER_LOOK_NS;
+	w->timer_next_ns = TQ_TIME_NEVER_NS;
 	for (ring = TAILQ_FIRST(&w->timers); ring; ring = next) {
+		uint64_t due;
+
 		next = TAILQ_NEXT(ring, timer_link);
 		if (ring->unsignalled_ns && w->now_ns - ring->unsignalled_ns >= TQ_SIGNAL_LATE_NS)
 			tq_signal_now(w, ring);
@@ -203,8 +220,9 @@ void tq_run_timers(struct tq_worker *w)
 			tq_ask_binding(w, ring);
 		if (ring->hold_deadline_ns && w->now_ns >= ring->hold_deadline_ns)
 			hold_expired(w, ring);
-		if (!ring->unsignalled_ns && !ring->hold_deadline_ns &&
-		    (ring->state != TQ_RING_BINDING || ring->bind_sent))
+		due = timer_due_ns(w, ring);
+		w->timer_next_ns = TQ_MIN(w->timer_next_ns, due);
+		if (due == TQ_TIME_NEVER_NS)
 			tq_timer_del(w, ring);
 	}
 }

@@ -32,6 +32,7 @@ int tq_worker_new(const struct tq_worker_conf *conf, struct tq_worker **ret_w)
 	TAILQ_INIT(&w->polled);
 	TAILQ_INIT(&w->watched);
 	TAILQ_INIT(&w->timers);
+	w->timer_next_ns = TQ_TIME_NEVER_NS;
 	TAILQ_INIT(&w->all);
 	memset(w->node_index, 0xff, sizeof(w->node_index));
 	tq_spsc_init(&w->cmds, w->cmd_entries, TQ_CMD_RING, sizeof(struct tq_cmd));
@@ -94,7 +95,7 @@ uint64_t tq_worker_due_ns(const struct tq_worker *w)
 {
 	uint64_t due = tq_sched_next_ns(w->sched, w->now_ns);
 
-	return w->n_timers > 0 ? TQ_MIN(due, w->timer_look_ns) : due;
+	return TQ_MIN(due, w->timer_next_ns);
 }
 
 static uint64_t next_ns(struct tq_worker *w)

@@ -83,7 +83,7 @@ static void source(struct sim *s, struct sim_flow *f)
 	uint8_t frame[FRAME_MAX];
 	struct tq_sim_guest *g = sim_guest(s, f->from);
 
-	if (!g || f->left_frames == 0 || s->now_ns < f->next_ns)
+	if (!g || f->pair >= g->conf.n_pairs || f->left_frames == 0 || s->now_ns < f->next_ns)
 		return;
 	if (f->gap_ns == 0) {
 		/* refilled when half empty: enough for a greedy source, and cheaper */
