@@ -6,8 +6,8 @@ A Lab owns a private directory and every process that was started through it.  W
 block is left, by whatever way (also SIGINT, SIGTERM, SIGHUP or the Lab's own deadline), all of
 them and all their descendants are killed, by pid, and waited for, and the directory is removed.
 The Lab is the subreaper of its descendants (prctl PR_SET_CHILD_SUBREAPER), so processes that lost
-their parent are found as well. A process whose Lab is killed with SIGKILL gets SIGKILL itself
-(PR_SET_PDEATHSIG).
+their parent are found as well. A Lab that is killed with SIGKILL itself has a guard, a process that sees the end of a pipe and then
+kills what was started (process groups, as UML's helpers outlive it).
 
 Threads: start processes from the main thread only; PDEATHSIG belongs to the thread that forked.
 """
@@ -205,6 +205,49 @@ def _kill(pid, sig):
         pass
 
 
+class _Guard:
+    """Outlives a killed Lab for as long as it takes to end its processes and remove its directory.
+
+    add(pid) says what to kill; close() ends the guard after an orderly end."""
+
+    def __init__(self, folder):
+        read_fd, self.fd = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.close(self.fd)
+                os.setsid()
+                self._watch(read_fd, folder)
+            finally:
+                os._exit(0)
+        os.close(read_fd)
+
+    @staticmethod
+    def _watch(read_fd, folder):
+        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(sig, signal.SIG_IGN)
+        text = b""
+        while data := os.read(read_fd, 4096):
+            text += data
+        *pids, end = text.split(b"\n")
+        if end == b"done":
+            return
+        for pid in pids:
+            try:
+                os.killpg(int(pid), signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def add(self, pid):
+        os.write(self.fd, b"%d\n" % pid)
+
+    def close(self):
+        os.write(self.fd, b"done")
+        os.close(self.fd)
+        os.waitpid(self.pid, 0)
+
+
 class Lab:
     """See the top of the file.  One per program.
 
@@ -222,6 +265,7 @@ class Lab:
         # it on a command line.
         self.dir = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir="/tmp"))
         os.chmod(self.dir, 0o755)
+        self.guard = _Guard(self.dir)
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
         self._old = {s: signal.signal(s, self._on_signal)
                      for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
@@ -244,6 +288,7 @@ class Lab:
     def spawn(self, name, argv, **kw):
         proc = Proc(self, name, argv, **kw)
         self.procs.append(proc)
+        self.guard.add(proc.pid)
         return proc
 
     def run(self, argv, timeout_s=20, check=True, text_in=None, env=None):
@@ -278,6 +323,7 @@ class Lab:
             print(f"# logs kept in {self.dir}", file=sys.stderr)
         else:
             shutil.rmtree(self.dir, ignore_errors=True)
+        self.guard.close()
         for sig, old in self._old.items():
             signal.signal(sig, old)
 
@@ -286,6 +332,9 @@ class Lab:
             if (tail := proc.tail(12)) and not proc.quiet:
                 print("\n".join(f"# {proc.name}: {line}" for line in tail.splitlines()))
 
+    def _left(self):
+        return [pid for pid in descendants(os.getpid()) if pid != self.guard.pid]
+
     def _kill_all(self):
         for proc in reversed(self.procs):
             try:
@@ -293,14 +342,13 @@ class Lab:
             except (OSError, subprocess.TimeoutExpired) as e:
                 print(f"# clean-up of {proc.name}: {e}", file=sys.stderr)
         end = time.monotonic() + 10
-        while (left := descendants(os.getpid())) and time.monotonic() < end:
+        while (left := self._left()) and time.monotonic() < end:
             for pid in left:
                 _kill(pid, signal.SIGKILL)
-            try:
-                while os.waitpid(-1, os.WNOHANG)[0]:
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
                     pass
-            except ChildProcessError:
-                pass
             time.sleep(0.02)
         if left:
             print(f"# processes left behind: {left}", file=sys.stderr)
