@@ -221,7 +221,6 @@ int tq_eal_init(const struct tq_host *host, const char *runtime_dir, struct tq_f
 	argv[argc++] = "--main-lcore";
 	argv[argc++] = "0";
 	argv[argc++] = "--no-telemetry";
-	argv[argc++] = "--in-memory";
 	argv[argc++] = "--log-level=*:4"; /* warnings and worse */
 	/* Only devices that a link names: an allow-list that matches nothing keeps the bus for them. */
 	argv[argc++] = "-a";
@@ -230,17 +229,19 @@ int tq_eal_init(const struct tq_host *host, const char *runtime_dir, struct tq_f
 		snprintf(mem, sizeof(mem), "%llu",
 			 (unsigned long long)(host->memory_size_bytes / MIB + NO_HUGE_OVERHEAD_MIB));
 		argv[argc++] = "--no-huge";
+		argv[argc++] = "--no-shconf"; /* --in-memory, but for --no-huge */
 		argv[argc++] = "-m";
 		argv[argc++] = mem;
+	} else {
+		argv[argc++] = "--in-memory";
 	}
 	argv[argc] = NULL;
 	take_log();
 	if (rte_eal_init(argc, argv) < 0) {
-		err = rte_errno ? -rte_errno : -EIO;
-		tq_err_set(reterr, err, "DPDK cannot start with CPUs %s and %s memory: %s", lcores, facts->memory,
-			   strerror(-err));
+		tq_err_set(reterr, -EIO, "DPDK cannot start with CPUs %s and %s memory: %s", lcores, facts->memory,
+			   rte_strerror(rte_errno));
 		tq_err_hint(reterr, "the lines of component dpdk above say why");
-		return err;
+		return -EIO;
 	}
 	clock_facts(facts);
 	return 0;
