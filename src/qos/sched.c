@@ -297,8 +297,10 @@ void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t byte
 		node = n->parent;
 	}
 	link_charge(s, link, bytes, now_ns);
-	if (pick->head.rx != TQ_NODE_NONE)
+	if (pick->head.rx != TQ_NODE_NONE) {
 		tq_sched_rx_charge(s, pick->head.rx, bytes, frames, now_ns);
+		tq_rx_again(s, pick->head.rx, now_ns);
+	}
 	if (again)
 		tq_sched_ready(s, pick->queue, next, now_ns);
 	s->last_ns = now_ns;

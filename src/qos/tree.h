@@ -27,6 +27,7 @@
 #define TQ_SCHED_PIECE_BYTES_MAX (1U << 20) /* one visit, in the arithmetic of tags */
 #define TQ_SCHED_RELEASES_MAX 64            /* of one pick */
 #define TQ_SCHED_RX_WAKES_MAX 16            /* of one release */
+#define TQ_SCHED_RX_LOOKS_MAX 128           /* waiters looked at by one release */
 #define TQ_SCHED_RX_AGAIN_NS 50000 /* until the next ones are woken, if nobody used the credit */
 
 /* No tag of a runnable instance is further ahead of its parent's virtual time than one visit at weight 1:
@@ -77,6 +78,7 @@ struct tq_node {
 	uint8_t release_pps; /* the last release waited for pps, not for max */
 	uint8_t want_mask;   /* links on which it has a runnable child */
 	uint8_t heap_mask;   /* links on which it is in its parent's heaps */
+	uint32_t rx_stamp;   /* tenant: the last release that woke one of its queues */
 } TQ_CACHE_ALIGNED;
 
 static_assert(sizeof(struct tq_node) == 128, "two cache lines");
@@ -104,8 +106,9 @@ struct tq_sched {
 	uint32_t link_ready; /* links with credit and a runnable tenant */
 	uint32_t link_next;  /* whose turn it is */
 	uint32_t timer_root;
-	uint32_t picked;  /* the queue of the open visit */
-	uint64_t last_ns; /* of the last pick or done */
+	uint32_t picked;   /* the queue of the open visit */
+	uint32_t rx_stamp; /* of the present release of a receiver */
+	uint64_t last_ns;  /* of the last pick or done */
 	struct tq_node *node;
 	struct tq_inst *inst; /* shape [n_nodes][n_links], then [n_links] roots */
 	struct tq_sched_queue *queue;
@@ -217,6 +220,8 @@ uint32_t tq_rx_lacking(struct tq_sched *s, uint32_t rx, uint64_t now_ns);
 /* The queue (in no ready list) waits for the credit of node. */
 void tq_rx_wait(struct tq_sched *s, uint32_t queue, uint32_t node, uint64_t now_ns);
 void tq_rx_unwait(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
+/* After a visit: if receivers of the chain have both credit and waiters, the waiters' turn is now. */
+void tq_rx_again(struct tq_sched *s, uint32_t rx, uint64_t now_ns);
 /* The timer of an rx node ran out. */
 void tq_rx_release(struct tq_sched *s, uint32_t node, uint64_t now_ns);
 

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* The bounds of qos.md section 3 and of sched.h, one by one, in virtual time. */
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "base/compiler.h"
+#include "base/fixed.h"
+#include "drive.h"
+
+#define MBIT 125000ULL
+#define UP TQ_NODE_NONE
+#define NO_RX TQ_NODE_NONE
+#define GREEDY DRIVE_GREEDY
+#define FRAME 1514
+#define MS TQ_NS_PER_MS
+#define S TQ_NS_PER_S
+
+static void expect_mbit(const struct drive *d, uint32_t queue, uint64_t for_ns, double mbit,
+			double frames)
+{
+	double want = mbit * MBIT * (double)for_ns / 1e9, got = (double)d->q[queue].bytes;
+
+	if (fabs(got - want) > frames * FRAME) {
+		print_error("queue %u: %.3f Mbit/s, not %.3f: %.1f frames off\n", queue,
+			    got / MBIT * 1e9 / (double)for_ns, mbit, (got - want) / FRAME);
+		fail();
+	}
+}
+
+/* A link that carries half of what was promised serves in proportion to min, also whoever comes back. */
+static void test_slow_link(void **state)
+{
+	struct drive *d = drive_new(8, 1, 1);
+
+	(void)state;
+	drive_link(d, 0, 350 * MBIT);
+	drive_node(d, 0, UP, 500 * MBIT, 0, 1, 7);
+	drive_node(d, 1, UP, 200 * MBIT, 0, 1, 7);
+	drive_node(d, 2, UP, 0, 0, 2, 7);
+	for (uint32_t i = 0; i < 3; i++)
+		drive_queue(d, i, 0, NO_RX, FRAME, FRAME, GREEDY);
+	drive_run(d, S);
+	for (int round = 0; round < 4; round++) {
+		drive_mark(d);
+		drive_run(d, S);
+		expect_mbit(d, 0, S, 250, 3);
+		expect_mbit(d, 1, S, 100, 3);
+		expect_mbit(d, 2, S, 0, 0);
+		/* One of the two is away for a while: neither is starved, nor served alone, when it returns. */
+		drive_demand(d, (uint32_t)round % 2, 0);
+		drive_run(d, S);
+		drive_demand(d, (uint32_t)round % 2, GREEDY);
+		drive_run(d, 10 * MS);
+		drive_mark(d);
+		drive_run(d, 40 * MS);
+		expect_mbit(d, 0, 40 * MS, 250, 3);
+		expect_mbit(d, 1, 40 * MS, 100, 3);
+	}
+	/* The link recovers: arrears are at most 1 ms of min, so the new split holds from then on. */
+	drive_link(d, 0, 1000 * MBIT);
+	drive_run(d, 10 * MS);
+	drive_mark(d);
+	drive_run(d, S);
+	expect_mbit(d, 0, S, 575, 2);
+	expect_mbit(d, 1, S, 275, 2);
+	expect_mbit(d, 2, S, 150, 2);
+	drive_free(d);
+}
+
+/*	red {r: max 300, min 200} and blue, greedy on link 0 (400) and link 1 (1000). */
+static void test_two_links(void **state)
+{
+	struct drive *d = drive_new(8, 2, 1);
+	uint32_t q[2][2];
+
+	(void)state;
+	drive_link(d, 0, 400 * MBIT);
+	drive_link(d, 1, 1000 * MBIT);
+	drive_node(d, 0, UP, 200 * MBIT, 300 * MBIT, 1, 7);
+	drive_node(d, 1, 0, 200 * MBIT, 0, 1, 7);
+	drive_node(d, 2, UP, 0, 0, 9, 7);
+	drive_node(d, 3, 2, 0, 0, 1, 7);
+	for (uint32_t l = 0; l < 2; l++) {
+		q[0][l] = drive_queue(d, 1, l, NO_RX, FRAME, FRAME, GREEDY);
+		q[1][l] = drive_queue(d, 3, l, NO_RX, FRAME, FRAME, GREEDY);
+	}
+	drive_run(d, S);
+	for (int round = 0; round < 3; round++) {
+		uint64_t red, link[2];
+
+		drive_mark(d);
+		drive_run(d, S);
+		red = d->q[q[0][0]].bytes + d->q[q[0][1]].bytes;
+		link[0] = d->q[q[0][0]].bytes + d->q[q[1][0]].bytes;
+		link[1] = d->q[q[0][1]].bytes + d->q[q[1][1]].bytes;
+		/* Never above max, not below min, and no link idle. */
+		assert_in_range(red, 200 * MBIT - 2 * FRAME, 300 * MBIT + 3028 + FRAME);
+		assert_in_range(link[0], 400 * MBIT - 2 * FRAME, 400 * MBIT + 2 * FRAME);
+		assert_in_range(link[1], 1000 * MBIT - 2 * FRAME, 1000 * MBIT + 2 * FRAME);
+	}
+	/* min is one for both: 200 and the tenth of what is left of either link, not 200 twice. */
+	drive_node(d, 0, UP, 200 * MBIT, 0, 1, 7);
+	drive_run(d, S);
+	drive_mark(d);
+	drive_run(d, S);
+	assert_in_range(d->q[q[0][0]].bytes + d->q[q[0][1]].bytes, 320 * MBIT - 4 * FRAME,
+			320 * MBIT + 4 * FRAME);
+	/* Link 0 is all others': what it cannot give, link 1 gives. */
+	drive_link(d, 0, 40 * MBIT);
+	drive_run(d, S);
+	drive_demand(d, q[0][0], 0);
+	drive_run(d, 100 * MS);
+	drive_mark(d);
+	drive_run(d, S);
+	expect_mbit(d, q[0][1], S, 280, 4);
+	/* And the other way round, after seconds on link 1 alone: no more is due than the link carries. */
+	drive_demand(d, q[0][1], 0);
+	drive_demand(d, q[0][0], GREEDY);
+	drive_run(d, 100 * MS);
+	drive_mark(d);
+	drive_run(d, S);
+	expect_mbit(d, q[0][0], S, 40, 4);
+	drive_free(d);
+}
+
+struct pair {
+	uint64_t weight, bytes;
+};
+
+struct shares {
+	struct pair sender[8];
+	double worst;
+	uint32_t n, piece;
+};
+
+static void shares_frame(void *ctx, uint32_t queue, uint64_t now_ns, uint32_t bytes)
+{
+	struct shares *h = ctx;
+
+	(void)now_ns;
+	h->sender[queue].bytes += bytes;
+	for (uint32_t i = 0; i < h->n; i++) {
+		const struct pair *a = &h->sender[i], *b = &h->sender[queue];
+		double visit = TQ_SCHED_QUANTUM_BYTES + h->piece;
+		double bound = visit / (double)a->weight + visit / (double)b->weight;
+
+		if (i != queue)
+			h->worst = fmax(h->worst, fabs((double)a->bytes / (double)a->weight -
+						       (double)b->bytes / (double)b->weight) /
+							  bound);
+	}
+}
+
+/* |E_i/w_i - E_j/w_j| <= (Q + L)/w_i + (Q + L)/w_j, after every frame. */
+static void test_share_bound(void **state)
+{
+	static const uint32_t sizes[][2] = {
+		{ 1514, 1514 }, { 64, 64 }, { 64, 1514 }, { 64, 9014 }
+	};
+	double worst = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct drive *d = drive_new(8, 1, seed);
+		struct shares h = { .n = 8, .piece = sizes[seed % 4][1] };
+
+		drive_link(d, 0, 1000 * MBIT);
+		for (uint32_t i = 0; i < h.n; i++) {
+			uint64_t span = seed % 3 ? 10 : 65535;
+
+			h.sender[i].weight = drive_between(&d->seed, 1, span);
+			drive_node(d, i, UP, 0, 0, (uint32_t)h.sender[i].weight, 7);
+			drive_queue(d, i, 0, NO_RX, sizes[seed % 4][0], sizes[seed % 4][1], GREEDY);
+		}
+		d->on_frame = shares_frame;
+		d->ctx = &h;
+		drive_run(d, 100 * MS);
+		if (h.worst > 1)
+			print_error("seed %lu: %.3f of the bound\n", seed, h.worst);
+		worst = fmax(worst, h.worst);
+		drive_free(d);
+	}
+	print_message("shares: at most %.3f of the bound\n", worst);
+	assert_true(worst <= 1);
+}
+
+/* Equal tenants, mixed sizes and numbers of queues, windows of 12 largest frames per tenant. */
+static void test_jain(void **state)
+{
+	struct drive *d = drive_new(10, 1, 5);
+	double worst = 1;
+
+	(void)state;
+	drive_link(d, 0, 1000 * MBIT);
+	for (uint32_t i = 0; i < 10; i++) {
+		drive_node(d, i, UP, 0, 0, 1, 7);
+		for (uint32_t q = 0; q <= i % 3; q++)
+			drive_queue(d, i, 0, NO_RX, i % 2 ? 64 : 1514, i % 4 ? 1514 : 64 + 1450,
+				    GREEDY);
+	}
+	drive_run(d, 10 * MS);
+	for (int window = 0; window < 200; window++) {
+		double sum = 0, squares = 0;
+
+		drive_mark(d);
+		drive_run(d, 12 * 10 * FRAME * 8); /* 1 Gbit/s: 8 ns a byte */
+		for (uint32_t i = 0; i < 10; i++) {
+			double x = 0;
+
+			for (uint32_t q = 0; q < d->n_queues; q++)
+				x += d->q[q].leaf == i ? (double)d->q[q].bytes : 0;
+			sum += x;
+			squares += x * x;
+		}
+		worst = fmin(worst, sum * sum / (10 * squares));
+	}
+	print_message("Jain index: at least %.5f\n", worst);
+	assert_true(worst >= 0.995);
+	drive_free(d);
+}
+
+/* Senders of three tenants towards one receiver of 30 Mbit/s take turns by bytes, tenant by tenant. */
+static void test_rx_turns(void **state)
+{
+	const struct tq_node_params rx = {
+		.max_bytes_s = 30 * MBIT, .burst_bytes = 3750, .weight = 1, .priority = 7
+	};
+	struct drive *d = drive_new(16, 1, 3);
+	uint64_t bytes[3] = { 0 };
+
+	(void)state;
+	drive_link(d, 0, 1000 * MBIT);
+	tq_sched_node_add(d->s, 10, TQ_NODE_RX, UP, &rx, d->now_ns);
+	for (uint32_t i = 0; i < 3; i++) {
+		drive_node(d, i, UP, 0, 0, 1, 7);
+		/* The second has many queues and small frames, the third many queues. */
+		for (uint32_t q = 0; q < (i ? 30U : 1U); q++)
+			drive_queue(d, i, 0, 10, i == 1 ? 200 : FRAME, i == 1 ? 200 : FRAME,
+				    GREEDY);
+	}
+	drive_run(d, 100 * MS);
+	drive_mark(d);
+	drive_run(d, 4 * S);
+	for (uint32_t q = 0; q < d->n_queues; q++)
+		bytes[d->q[q].leaf] += d->q[q].bytes;
+	assert_in_range(bytes[0] + bytes[1] + bytes[2], 4 * 30 * MBIT - 2 * FRAME,
+			4 * 30 * MBIT + 3750 + FRAME);
+	for (uint32_t i = 0; i < 3; i++)
+		print_message("rx: tenant %u: %.3f Mbit/s\n", i, (double)bytes[i] / 4 / MBIT);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_in_range(bytes[i], 36 * MBIT, 44 * MBIT);
+	drive_free(d);
+}
+
+/* The worker is away for 20 ms again and again: credit beyond a burst is lost and counted, never made up, and
+ * the guarantees are late by not more than their arrears. */
+static void test_stall(void **state)
+{
+	struct drive *d = drive_new(8, 1, 3);
+	uint64_t lost, bytes;
+
+	(void)state;
+	drive_link(d, 0, 1000 * MBIT);
+	drive_node(d, 0, UP, 0, 100 * MBIT, 1, 7);
+	drive_queue(d, 0, 0, NO_RX, FRAME, FRAME, GREEDY);
+	drive_run(d, 100 * MS);
+	drive_mark(d);
+	lost = tq_sched_node_stats(d->s, 0)->lost_to_stall_bytes;
+	assert_int_equal(lost, 0);
+	for (int i = 0; i < 20; i++) {
+		d->now_ns += 20 * MS;
+		drive_run(d, 30 * MS);
+	}
+	lost = tq_sched_node_stats(d->s, 0)->lost_to_stall_bytes;
+	bytes = d->q[0].bytes;
+	assert_in_range(bytes, 60 * MBIT, 63 * MBIT); /* 30 of 50 ms, and a burst of 1 ms */
+	assert_in_range(bytes + lost, 100 * MBIT - 25 * FRAME, 100 * MBIT + 3 * FRAME);
+	drive_free(d);
+}
+
+/* Everything changes under load. What must hold is asserted inside the scheduler and here: no frame without
+ * credit (integral of max over time + the largest burst + one piece), and the same again with the same seed. */
+#define STORM_NODES 24
+
+struct storm {
+	struct drive *d;
+	uint64_t max[STORM_NODES], since_ns[STORM_NODES], burst[STORM_NODES];
+	__int128 allowed_n[STORM_NODES], sent_n[STORM_NODES];
+	uint32_t bad;
+};
+
+static void storm_frame(void *ctx, uint32_t queue, uint64_t now_ns, uint32_t bytes)
+{
+	struct storm *t = ctx;
+
+	for (uint32_t i = t->d->q[queue].leaf; i != UP; i = i < 6 ? UP : i / 3 - 2) {
+		if (t->max[i]) {
+			t->allowed_n[i] += (__int128)t->max[i] * (now_ns - t->since_ns[i]);
+			t->since_ns[i] = now_ns;
+			t->bad += t->sent_n[i] >
+				  t->allowed_n[i] + (__int128)t->burst[i] * TQ_NS_PER_S;
+			t->sent_n[i] += (__int128)bytes * TQ_NS_PER_S;
+		}
+	}
+}
+
+static void storm_set(struct storm *t, uint32_t i)
+{
+	struct drive *d = t->d;
+	uint64_t max = drive_between(&d->seed, 0, 2) ? drive_between(&d->seed, 1, 300) * MBIT : 0;
+	uint64_t min = drive_between(&d->seed, 0, 1) ? drive_between(&d->seed, 1, 200) * MBIT : 0;
+
+	if (t->max[i])
+		t->allowed_n[i] += (__int128)t->max[i] * (d->now_ns - t->since_ns[i]);
+	if (!t->max[i] || !max || !tq_sched_node_exists(d->s, i)) {
+		/* A limit where there was none: counting starts with a full burst. */
+		t->allowed_n[i] = 0;
+		t->sent_n[i] = 0;
+		t->burst[i] = 0;
+	}
+	t->since_ns[i] = d->now_ns;
+	t->max[i] = max;
+	t->burst[i] = TQ_MAX(t->burst[i], drive_burst_bytes(d, max));
+	drive_node(d, i, i < 6 ? UP : i / 3 - 2, min, max,
+		   (uint32_t)drive_between(&d->seed, 1, drive_between(&d->seed, 0, 3) ? 9 : 65535),
+		   (uint32_t)drive_between(&d->seed, 6, 7));
+}
+
+/* Tenants 0 to 5, port i of tenant i/3 - 2, two queues each on either link. Returns a digest of all decisions. */
+static uint64_t storm_run(uint64_t seed, uint32_t *ret_bad)
+{
+	struct storm t = { .d = drive_new(STORM_NODES, 2, seed) };
+	struct drive *d = t.d;
+	uint64_t digest;
+
+	drive_link(d, 0, 1000 * MBIT);
+	drive_link(d, 1, 500 * MBIT);
+	for (uint32_t i = 0; i < STORM_NODES; i++)
+		storm_set(&t, i);
+	for (uint32_t i = 6; i < STORM_NODES; i++)
+		for (uint32_t l = 0; l < 2; l++)
+			drive_queue(d, i, l, NO_RX, 64, i % 3 ? 1514 : 9014, GREEDY);
+	d->on_frame = storm_frame;
+	d->ctx = &t;
+	for (int step = 0; step < 400; step++) {
+		uint32_t i = (uint32_t)drive_between(&d->seed, 0, STORM_NODES - 1);
+		uint32_t q = (uint32_t)drive_between(&d->seed, 0, d->n_queues - 1);
+
+		drive_run(d, drive_between(&d->seed, 0, 500000));
+		storm_set(&t, i);
+		drive_demand(d, q,
+			     drive_between(&d->seed, 0, 1) ? GREEDY
+							   : drive_between(&d->seed, 0, 20) * MBIT);
+		if (drive_between(&d->seed, 0, 9) == 0)
+			drive_link(d, q % 2,
+				   drive_between(&d->seed, 0, 2) * 400 * MBIT + 10 * MBIT);
+		if (i >= 6 && drive_between(&d->seed, 0, 3) == 0) {
+			/* The port goes and comes back. */
+			uint64_t demand[2];
+
+			for (uint32_t l = 0; l < 2; l++) {
+				demand[l] = d->q[(i - 6) * 2 + l].demand_bytes_s;
+				drive_demand(d, (i - 6) * 2 + l, 0);
+			}
+			tq_sched_node_del(d->s, i);
+			drive_run(d, 100000);
+			storm_set(&t, i);
+			for (uint32_t l = 0; l < 2; l++)
+				drive_demand(d, (i - 6) * 2 + l, demand[l]);
+		}
+	}
+	*ret_bad += t.bad;
+	digest = d->digest;
+	drive_free(d);
+	return digest;
+}
+
+static void test_storm(void **state)
+{
+	uint32_t bad = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		uint32_t before = bad;
+		uint64_t digest = storm_run(seed, &bad);
+
+		if (seed % 10 == 0 && storm_run(seed, &bad) != digest) {
+			print_error("seed %lu: two runs differ\n", seed);
+			bad++;
+		}
+		if (bad > before)
+			print_error("seed %lu: %u frames above max\n", seed, bad - before);
+	}
+	assert_int_equal(bad, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_slow_link),   cmocka_unit_test(test_two_links),
+		cmocka_unit_test(test_share_bound), cmocka_unit_test(test_jain),
+		cmocka_unit_test(test_rx_turns),    cmocka_unit_test(test_stall),
+		cmocka_unit_test(test_storm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
