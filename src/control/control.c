@@ -11,7 +11,6 @@
 
 void tq_control_wake(struct tq_control *c)
 {
-	c->busy_until_ns = c->env.now_ns(c->env.ctx) + TQ_POLL_LINGER_NS;
 	if (c->env.wake)
 		c->env.wake(c->env.ctx);
 }
@@ -209,8 +208,7 @@ uint64_t tq_control_poll(struct tq_control *c)
 {
 	uint64_t now_ns = c->env.now_ns(c->env.ctx);
 
-	if (tq_op_poll(c) > 0)
-		c->busy_until_ns = now_ns + TQ_POLL_LINGER_NS;
+	tq_op_poll(c);
 	advance(c);
 	tq_publish_poll(c);
 	tq_op_poll(c); /* what the steps above have sent */
@@ -219,7 +217,7 @@ uint64_t tq_control_poll(struct tq_control *c)
 		return now_ns + TQ_POLL_SOON_NS;
 	if (!TAILQ_EMPTY(&c->done))
 		call_done(c);
-	return now_ns + (now_ns < c->busy_until_ns ? TQ_POLL_SOON_NS * 2 : TQ_POLL_IDLE_NS);
+	return now_ns + (c->env.events_announced ? TQ_POLL_REST_NS : TQ_POLL_IDLE_NS);
 }
 
 void tq_control_stop(struct tq_control *c)

@@ -218,6 +218,8 @@ struct tq_control_env {
 	void (*bell)(void *ctx, uint32_t worker);
 	/* tq_control_poll() is wanted earlier than it said, at once. May be NULL when the caller polls anyway. */
 	void (*wake)(void *ctx);
+	/* Somebody calls tq_control_poll() whenever a worker has an event: no need to look for one every 5 ms. */
+	bool events_announced;
 	/* How guests come to ports: attach.h. */
 	const struct tq_attach_ops *attach;
 	void *attach_ctx;

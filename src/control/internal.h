@@ -32,7 +32,7 @@
 #define TQ_RINGS_MAX (2 * TQ_QUEUE_PAIRS_MAX)
 #define TQ_POLL_SOON_NS 500000ULL    /* while an answer of a worker is awaited */
 #define TQ_POLL_IDLE_NS 5000000ULL   /* looking for events nobody announced: bindings, faults */
-#define TQ_POLL_LINGER_NS 1000000000ULL /* after the last event, stay quick: where one came others follow */
+#define TQ_POLL_REST_NS 100000000ULL /* where they are announced: guest memory, samples */
 #define TQ_SAMPLE_NS TQ_NS_PER_S
 
 /* ---- op.c: commands to workers, in order, never lost ---- */
@@ -50,8 +50,8 @@ TAILQ_HEAD(tq_op_list, tq_op);
 
 /* op->cmd, done and arg are filled; not pending. RING_CALL and RING_KICK have no answer: done is NULL. */
 void tq_op_send(struct tq_control *c, uint32_t worker, struct tq_op *op);
-/* Push what waits, take the events. Returns how many events came. */
-uint32_t tq_op_poll(struct tq_control *c);
+/* Push what waits, take the events. */
+void tq_op_poll(struct tq_control *c);
 
 /* ---- vring.c ---- */
 
@@ -275,7 +275,7 @@ struct tq_control {
 	struct tq_port_counters gone_counters;
 	struct tq_device_counters gone_device_counters;
 
-	uint64_t busy_until_ns, sampled_ns;
+	uint64_t sampled_ns;
 	struct tq_worker_sample worker_sample[TQ_WORKERS_MAX][TQ_SAMPLES];
 	uint64_t n_worker_samples;
 };

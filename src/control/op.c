@@ -67,18 +67,15 @@ static void handle(struct tq_control *c, const struct tq_event *event)
 	}
 }
 
-uint32_t tq_op_poll(struct tq_control *c)
+void tq_op_poll(struct tq_control *c)
 {
 	struct tq_event event;
-	uint32_t n = 0;
 
 	for (uint32_t w = 0; w < c->n_workers; w++) {
 		struct tq_op *op;
 
-		while (tq_worker_event(c->worker[w], &event)) {
+		while (tq_worker_event(c->worker[w], &event))
 			handle(c, &event);
-			n++;
-		}
 		while ((op = TAILQ_FIRST(&c->waiting[w])) && push(c, w, op)) {
 			TAILQ_REMOVE(&c->waiting[w], op, link);
 			op->queued = false;
@@ -88,5 +85,4 @@ uint32_t tq_op_poll(struct tq_control *c)
 			c->env.bell(c->env.ctx, w);
 		}
 	}
-	return n;
 }

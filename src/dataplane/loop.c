@@ -2,6 +2,7 @@
  * Copyright the tenant-qos authors */
 
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_rcu_qsbr.h>
@@ -125,11 +126,23 @@ static bool may_sleep(const struct tq_loop *loop, uint64_t now_ns, uint64_t next
 	return due_ns > now_ns && due_ns - now_ns > TQ_LOOP_AWAKE_NS;
 }
 
+/* An answer, a binding, a fault: control sleeps until it is told. Our own eventfd, which cannot hold us. */
+static uint32_t tell_control(const struct tq_loop *loop, uint32_t told_seq)
+{
+	uint32_t seq = tq_worker_event_seq(loop->worker);
+	uint64_t one = 1;
+
+	if (TQ_UNLIKELY(seq != told_seq) && write(loop->wake_fd, &one, sizeof(one)) < 0)
+		return told_seq; /* full: it rings already; say it again after the next step */
+	return seq;
+}
+
 int tq_loop_run(void *arg)
 {
 	struct tq_loop *loop = arg;
 	struct tq_tsc t;
 	uint64_t tsc = 0, real_ns, now_ns;
+	uint32_t told_seq = 0;
 
 	/* Of this thread only; a refusal costs 50 us of lateness, nothing else. */
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
@@ -140,6 +153,7 @@ int tq_loop_run(void *arg)
 	while (!__atomic_load_n(&loop->stop, __ATOMIC_RELAXED)) {
 		uint64_t next_ns = tq_worker_step(loop->worker, now_ns);
 
+		told_seq = tell_control(loop, told_seq);
 		now_ns = now(loop, &t);
 		if (may_sleep(loop, now_ns, next_ns))
 			now_ns = sleep_until(loop, &t, now_ns, next_ns);

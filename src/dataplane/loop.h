@@ -29,6 +29,7 @@ struct tq_loop {
 	struct tq_kickset *kickset;
 	struct rte_rcu_qsbr *qsbr;
 	uint32_t id;     /* of the worker, in qsbr */
+	int wake_fd; /* eventfd of ours, non-blocking, written when the worker has events for control */
 	bool tsc_usable; /* invariant; else CLOCK_MONOTONIC is read at every step */
 	uint64_t tsc_hz;
 	uint32_t idle_poll; /* relaxed: control writes */

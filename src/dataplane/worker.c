@@ -68,6 +68,11 @@ bool tq_event_push(struct tq_worker *w, const struct tq_event *event)
 	return tq_spsc_push(&w->events, event);
 }
 
+uint32_t tq_worker_event_seq(const struct tq_worker *w)
+{
+	return w->events.head;
+}
+
 const struct tq_worker_counters *tq_worker_counters(const struct tq_worker *w)
 {
 	return &w->counters;

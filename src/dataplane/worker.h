@@ -115,6 +115,8 @@ struct tq_worker *tq_worker_free(struct tq_worker *w);
 /* Control's side of the mailbox. False: full, try again from a timer. */
 bool tq_worker_cmd(struct tq_worker *w, const struct tq_cmd *cmd);
 bool tq_worker_event(struct tq_worker *w, struct tq_event *ret_event);
+/* Changes with each event; asked by the worker's own thread, which may tell control. */
+uint32_t tq_worker_event_seq(const struct tq_worker *w);
 const struct tq_worker_counters *tq_worker_counters(const struct tq_worker *w);
 /* Control may read stats and credits of nodes (relaxed); nothing else of it. */
 struct tq_sched *tq_worker_sched(struct tq_worker *w);

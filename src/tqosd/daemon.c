@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -37,7 +38,8 @@ struct lane { /* one worker */
 
 struct tq_daemon {
 	struct event_base *base;
-	struct event *poll_timer, *flush_timer, *sig_hup, *sig_term, *sig_int;
+	struct event *poll_timer, *flush_timer, *wake, *sig_hup, *sig_term, *sig_int;
+	int wake_fd; /* rung by workers */
 	struct tq_attach_vhost *attach;
 	struct tq_control *control;
 	struct tq_rpc_server *rpc;
@@ -155,6 +157,14 @@ static void on_poll(evutil_socket_t fd, short what, void *arg)
 	poll_in(d, next_ns > now_ns ? next_ns - now_ns : 0);
 }
 
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) > 0)
+		on_poll(fd, what, arg);
+}
+
 static void on_flush(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -224,13 +234,18 @@ static int start_events(struct tq_daemon *d)
 	if (!d->base)
 		return -ENOMEM;
 	signal(SIGPIPE, SIG_IGN);
-	if (new_event(&d->poll_timer, evtimer_new(d->base, on_poll, d)) ||
+	d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (d->wake_fd < 0)
+		return -errno;
+	if (new_event(&d->wake, event_new(d->base, d->wake_fd, EV_READ | EV_PERSIST, on_wake, d)) ||
+	    new_event(&d->poll_timer, evtimer_new(d->base, on_poll, d)) ||
 	    new_event(&d->flush_timer, event_new(d->base, -1, EV_PERSIST, on_flush, d)) ||
 	    new_event(&d->sig_hup, evsignal_new(d->base, SIGHUP, on_reload, d)) ||
 	    new_event(&d->sig_term, evsignal_new(d->base, SIGTERM, on_quit, d)) ||
 	    new_event(&d->sig_int, evsignal_new(d->base, SIGINT, on_quit, d)))
 		return -ENOMEM;
 	event_add(d->flush_timer, &second);
+	event_add(d->wake, NULL);
 	event_add(d->sig_term, NULL);
 	event_add(d->sig_int, NULL);
 	return 0;
@@ -284,6 +299,7 @@ static int new_control(struct tq_daemon *d, const struct tq_daemon_conf *conf, c
 			 .now_ns = env_now_ns,
 			 .bell = env_bell,
 			 .wake = env_wake,
+			 .events_announced = true,
 			 .attach = &tq_attach_vhost_ops,
 			 .attach_ctx = d->attach,
 			 .device_open = env_device_open,
@@ -309,6 +325,7 @@ static int launch(struct tq_daemon *d, const struct tq_facts *facts)
 					       .kickset = lane->kickset,
 					       .qsbr = tq_control_qsbr(d->control),
 					       .id = i,
+					       .wake_fd = d->wake_fd,
 					       .tsc_usable = facts->tsc_invariant,
 					       .tsc_hz = facts->tsc_hz };
 		if (rte_eal_remote_launch(tq_loop_run, &lane->loop, i + 1) != 0)
@@ -326,6 +343,7 @@ int tq_daemon_new(const struct tq_daemon_conf *conf, struct tq_daemon **ret_d, s
 
 	if (!d)
 		return tq_err_set(reterr, -ENOMEM, "out of memory");
+	d->wake_fd = -1;
 	err = start_events(d);
 	if (!err)
 		err = tq_attach_vhost_new(d->base, &d->attach);
@@ -404,7 +422,7 @@ static void stop_control(struct tq_daemon *d)
 
 static void free_events(struct tq_daemon *d)
 {
-	struct event *ev[] = { d->poll_timer, d->flush_timer, d->sig_hup, d->sig_term, d->sig_int };
+	struct event *ev[] = { d->poll_timer, d->flush_timer, d->wake, d->sig_hup, d->sig_term, d->sig_int };
 
 	for (size_t i = 0; i < TQ_ARRAY_LEN(ev); i++) {
 		if (ev[i])
@@ -412,6 +430,8 @@ static void free_events(struct tq_daemon *d)
 	}
 	if (d->base)
 		event_base_free(d->base);
+	if (d->wake_fd >= 0)
+		close(d->wake_fd);
 }
 
 struct tq_daemon *tq_daemon_free(struct tq_daemon *d)
