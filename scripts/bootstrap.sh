@@ -18,7 +18,7 @@ packages() { # GROUP PACKAGE WHY
 		build meson            the build; brings python3, which the checks in tools/ use
 		build ninja-build      runs the build
 		build pkg-config       finds the libraries
-		build libdpdk-dev      lcores, mbufs, RCU; brings net_tap, net_af_packet, net_pcap, net_null
+		build libdpdk-dev      lcores, mbufs, RCU, and all drivers of devices
 		build libyaml-dev      reads the configuration
 		build libjansson-dev   JSON-RPC
 		build libevent-dev     event loop of the control thread
@@ -77,7 +77,8 @@ if [ $mode = list ]; then
 	exit 0
 fi
 
-installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p')
+installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null |
+	sed -n 's/^installed //p')
 missing=()
 while IFS=$'\t' read -r name why; do
 	grep -qxF "$name" <<<"$installed" && continue
