@@ -30,6 +30,7 @@ static size_t layout(struct tq_sched *s, char *base)
 	s->queue = carve(base, &used, s->n_queues, sizeof(*s->queue));
 	s->timer = carve(base, &used, (size_t)s->n_nodes + s->n_links, sizeof(*s->timer));
 	s->stats = carve(base, &used, s->n_nodes, sizeof(*s->stats));
+	s->rx = carve(base, &used, s->n_nodes, sizeof(*s->rx));
 	return used;
 }
 
@@ -118,6 +119,7 @@ void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind
 	tq_bucket_init(&n->max, p->max_bytes_s, p->burst_bytes, now_ns);
 	tq_bucket_init(&n->pps, p->pps, p->burst_frames, now_ns);
 	memset(&s->stats[node], 0, sizeof(s->stats[node]));
+	s->rx[node] = (struct tq_rx_turns){ .turn = TQ_QUEUE_NONE, .tag_node = TQ_NODE_NONE };
 	if (kind == TQ_NODE_RX)
 		return;
 	for (l = 0; l < s->n_links; l++)

@@ -5,20 +5,27 @@
 
 #include "qos/tree.h"
 
-uint32_t tq_rx_lacking(struct tq_sched *s, uint32_t rx, uint64_t now_ns)
+static uint32_t lacking(struct tq_sched *s, uint32_t rx, uint32_t queue, uint64_t now_ns)
 {
-	while (rx != TQ_NODE_NONE) {
+	for (; rx != TQ_NODE_NONE; rx = s->node[rx].parent) {
 		struct tq_node *n = &s->node[rx];
 
 		tq_assert(n->exists && n->kind == TQ_NODE_RX);
-		if (n->limited) {
-			tq_tree_refill(n, now_ns);
-			if (!tq_tree_may(n))
-				return rx;
-		}
-		rx = n->parent;
+		if (!n->limited)
+			continue;
+		tq_tree_refill(n, now_ns);
+		if (!tq_tree_may(n))
+			return rx;
+		if (queue != TQ_QUEUE_NONE && n->queue_first != TQ_QUEUE_NONE &&
+		    s->rx[rx].turn != queue)
+			return rx;
 	}
 	return TQ_NODE_NONE;
+}
+
+uint32_t tq_rx_holds(struct tq_sched *s, uint32_t queue, uint32_t rx, uint64_t now_ns)
+{
+	return lacking(s, rx, queue, now_ns);
 }
 
 static void arm(struct tq_sched *s, uint32_t node, uint64_t due_ns, uint64_t now_ns)
@@ -36,6 +43,8 @@ static void append_waiter(struct tq_sched *s, uint32_t queue, uint32_t node)
 	struct tq_sched_queue *q = &s->queue[queue];
 	struct tq_node *n = &s->node[node];
 
+	if (q->rx_node != node || q->rx_tag < s->rx[node].v)
+		q->rx_tag = s->rx[node].v;
 	q->rx_node = node;
 	q->rx_next = TQ_QUEUE_NONE;
 	q->rx_prev = n->queue_last;
@@ -66,7 +75,7 @@ void tq_rx_wait(struct tq_sched *s, uint32_t queue, uint32_t node, uint64_t now_
 {
 	struct tq_node *n = &s->node[node];
 
-	tq_assert(!tq_tree_may(n));
+	tq_assert(n->limited);
 	s->queue[queue].state = TQ_QUEUE_WAIT_RX;
 	append_waiter(s, queue, node);
 	if (n->armed && s->timer[node].key < tq_tree_due_ns(n)) {
@@ -95,42 +104,95 @@ void tq_rx_unwait(struct tq_sched *s, uint32_t queue, uint64_t now_ns)
 	s->queue[queue].state = TQ_QUEUE_OFF;
 }
 
-/* Those that wake compete by the order of the tree; who finds the credit spent waits again, at the end.
- * One queue of a tenant at a time: with many queues it would keep the others' out of the few that wake. */
+static uint32_t tenant_of(const struct tq_sched *s, uint32_t node)
+{
+	while (s->node[node].parent != TQ_NODE_NONE)
+		node = s->node[node].parent;
+	return node;
+}
+
+/* The waiter whose tenant took least. A tenant's tag is the largest of its queues': many queues are not many
+ * turns. Looks at the first waiters only; with more of them those looked at go to the end. */
+static uint32_t next_turn(struct tq_sched *s, uint32_t node)
+{
+	struct tq_node *n = &s->node[node];
+	uint32_t looks = 0, i, best = TQ_QUEUE_NONE, last = n->queue_first;
+	uint64_t best_tag = UINT64_MAX;
+
+	s->rx_stamp++;
+	for (i = n->queue_first; i != TQ_QUEUE_NONE && looks < TQ_SCHED_RX_LOOKS_MAX; looks++) {
+		uint32_t tenant = tenant_of(s, s->queue[i].head.leaf);
+		struct tq_rx_turns *t = &s->rx[tenant];
+
+		if (t->stamp != s->rx_stamp) {
+			t->stamp = s->rx_stamp;
+			t->scan_first = i;
+			t->scan_tag = t->tag_node == node ? t->tag : 0;
+		}
+		t->scan_tag = TQ_MAX(t->scan_tag, s->queue[i].rx_tag);
+		last = i;
+		i = s->queue[i].rx_next;
+	}
+	for (i = n->queue_first; looks > 0; looks--) {
+		struct tq_rx_turns *t = &s->rx[tenant_of(s, s->queue[i].head.leaf)];
+
+		if (t->scan_first == i && t->scan_tag < best_tag) {
+			best = i;
+			best_tag = t->scan_tag;
+		}
+		i = s->queue[i].rx_next;
+	}
+	s->queue[best].rx_tag = best_tag;
+	if (last != n->queue_last) { /* rotate */
+		s->queue[n->queue_last].rx_next = n->queue_first;
+		s->queue[n->queue_first].rx_prev = n->queue_last;
+		n->queue_first = s->queue[last].rx_next;
+		n->queue_last = last;
+		s->queue[n->queue_first].rx_prev = TQ_QUEUE_NONE;
+		s->queue[last].rx_next = TQ_QUEUE_NONE;
+	}
+	return best;
+}
+
+/* One at a time, in the order of what their tenants took: those that the tree would let go first are not those
+ * whose turn it is, as on a busy link the tree forgets who was served while it waits elsewhere. */
 void tq_rx_release(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 {
 	struct tq_node *n = &s->node[node];
-	uint32_t woken = 0, looks, last = n->queue_last;
+	uint32_t woken = 0;
 
 	tq_assert(!n->armed);
-	s->rx_stamp++;
-	for (looks = 0; looks < TQ_SCHED_RX_LOOKS_MAX && n->queue_first != TQ_QUEUE_NONE; looks++) {
-		uint32_t queue = n->queue_first, tenant = s->queue[queue].head.leaf;
+	while (n->queue_first != TQ_QUEUE_NONE) {
+		uint32_t queue = next_turn(s, node);
 
-		while (s->node[tenant].parent != TQ_NODE_NONE)
-			tenant = s->node[tenant].parent;
 		unlink_waiter(s, queue);
-		if (s->node[tenant].rx_stamp == s->rx_stamp) {
-			append_waiter(s, queue, node);
-		} else {
-			s->node[tenant].rx_stamp = s->rx_stamp;
-			s->queue[queue].state = TQ_QUEUE_READY;
-			tq_tree_queue_enter(s, queue, now_ns);
-			woken++;
-		}
-		if (queue == last || woken == TQ_SCHED_RX_WAKES_MAX)
+		s->rx[node].turn = queue;
+		s->rx[node].v = TQ_MAX(s->rx[node].v, s->queue[queue].rx_tag);
+		s->queue[queue].state = TQ_QUEUE_READY;
+		tq_tree_queue_enter(s, queue, now_ns);
+		/* Without a limit everybody may go. */
+		if (n->limited || ++woken == TQ_SCHED_RX_LOOKS_MAX)
 			break;
 	}
-	/* Those woken may be held elsewhere; then the credit is for the next ones. */
+	/* It may be held elsewhere; then the credit is for the next one. */
 	if (n->queue_first != TQ_QUEUE_NONE)
 		arm(s, node, now_ns + TQ_SCHED_RX_AGAIN_NS, now_ns);
 }
 
-void tq_rx_again(struct tq_sched *s, uint32_t rx, uint64_t now_ns)
+void tq_rx_served(struct tq_sched *s, uint32_t queue, uint32_t rx, uint64_t bytes, uint64_t now_ns)
 {
+	struct tq_sched_queue *q = &s->queue[queue];
+
 	for (; rx != TQ_NODE_NONE; rx = s->node[rx].parent) {
 		struct tq_node *n = &s->node[rx];
 
+		if (q->rx_node == rx) {
+			struct tq_rx_turns *t = &s->rx[tenant_of(s, q->head.leaf)];
+
+			q->rx_tag = TQ_MAX(q->rx_tag, s->rx[rx].v) + bytes;
+			t->tag = q->rx_tag;
+			t->tag_node = rx;
+		}
 		if (TQ_LIKELY(n->queue_first == TQ_QUEUE_NONE) || !tq_tree_may(n))
 			continue;
 		tq_timer_disarm(s, rx);
@@ -140,7 +202,7 @@ void tq_rx_again(struct tq_sched *s, uint32_t rx, uint64_t now_ns)
 
 bool tq_sched_rx_may(struct tq_sched *s, uint32_t rx_node, uint64_t now_ns)
 {
-	return tq_rx_lacking(s, rx_node, now_ns) == TQ_NODE_NONE;
+	return lacking(s, rx_node, TQ_QUEUE_NONE, now_ns) == TQ_NODE_NONE;
 }
 
 void tq_sched_rx_charge(struct tq_sched *s, uint32_t rx_node, uint64_t bytes, uint32_t frames,

@@ -53,7 +53,7 @@ enum tq_queue_state tq_sched_ready(struct tq_sched *s, uint32_t queue, const str
 	q->head = *head;
 	q->ready_ns = now_ns;
 	leaf_attach(s, queue, head->leaf);
-	lacking = tq_rx_lacking(s, head->rx, now_ns);
+	lacking = tq_rx_holds(s, queue, head->rx, now_ns);
 	if (lacking != TQ_NODE_NONE) {
 		tq_rx_wait(s, queue, lacking, now_ns);
 	} else {
@@ -190,7 +190,7 @@ enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq
 	ret_pick->queue = queue;
 	ret_pick->head = q->head;
 	if (q->head.rx != TQ_NODE_NONE) {
-		lacking = tq_rx_lacking(s, q->head.rx, now_ns);
+		lacking = tq_rx_holds(s, queue, q->head.rx, now_ns);
 		if (lacking != TQ_NODE_NONE) {
 			tq_tree_queue_leave(s, queue, now_ns);
 			tq_rx_wait(s, queue, lacking, now_ns);
@@ -299,7 +299,7 @@ void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t byte
 	link_charge(s, link, bytes, now_ns);
 	if (pick->head.rx != TQ_NODE_NONE) {
 		tq_sched_rx_charge(s, pick->head.rx, bytes, frames, now_ns);
-		tq_rx_again(s, pick->head.rx, now_ns);
+		tq_rx_served(s, pick->queue, pick->head.rx, bytes, now_ns);
 	}
 	if (again)
 		tq_sched_ready(s, pick->queue, next, now_ns);

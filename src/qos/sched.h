@@ -117,7 +117,7 @@ struct tq_head {
 enum tq_queue_state {
 	TQ_QUEUE_OFF,     /* unknown to the scheduler: empty, blocked on a receiver, stopped */
 	TQ_QUEUE_READY,   /* waits in the tree: for its turn, or under a parked node */
-	TQ_QUEUE_WAIT_RX, /* waits for credit of its receiver */
+	TQ_QUEUE_WAIT_RX, /* waits for credit of its receiver, or for its turn there */
 	TQ_QUEUE_PICKED,  /* between tq_sched_pick() and tq_sched_done() */
 };
 

@@ -26,9 +26,8 @@
 #define TQ_SCHED_PRIORITIES 8
 #define TQ_SCHED_PIECE_BYTES_MAX (1U << 20) /* one visit, in the arithmetic of tags */
 #define TQ_SCHED_RELEASES_MAX 64            /* of one pick */
-#define TQ_SCHED_RX_WAKES_MAX 16            /* of one release */
-#define TQ_SCHED_RX_LOOKS_MAX 128           /* waiters looked at by one release */
-#define TQ_SCHED_RX_AGAIN_NS 50000 /* until the next ones are woken, if nobody used the credit */
+#define TQ_SCHED_RX_LOOKS_MAX 128           /* waiters looked at by one release of a receiver */
+#define TQ_SCHED_RX_AGAIN_NS 50000 /* until the next one is woken, if the credit was not used */
 
 /* No tag of a runnable instance is further ahead of its parent's virtual time than one visit at weight 1:
  * 2^20 x 2^32. A tag that seems further ahead is a very old one. */
@@ -78,10 +77,20 @@ struct tq_node {
 	uint8_t release_pps; /* the last release waited for pps, not for max */
 	uint8_t want_mask;   /* links on which it has a runnable child */
 	uint8_t heap_mask;   /* links on which it is in its parent's heaps */
-	uint32_t rx_stamp;   /* tenant: the last release that woke one of its queues */
 } TQ_CACHE_ALIGNED;
 
 static_assert(sizeof(struct tq_node) == 128, "two cache lines");
+
+/* Whose turn it is at a receiver. Fields of rx nodes, of tenants (tx), and of one scan. */
+struct tq_rx_turns {
+	uint64_t v;          /* rx: tag of the last turn, bytes */
+	uint64_t tag;        /* tenant: bytes taken at tag_node, as a start tag */
+	uint64_t scan_tag;   /* tenant: the largest of its waiting queues */
+	uint32_t turn;       /* rx: the queue that was woken last */
+	uint32_t tag_node;   /* tenant: the receiver it had a turn at last */
+	uint32_t stamp;      /* tenant: seen in this scan */
+	uint32_t scan_first; /* tenant: its first queue in this scan */
+};
 
 struct tq_sched_queue {
 	struct tq_hook hook; /* among the ready queues of its leaf on its link */
@@ -89,6 +98,7 @@ struct tq_sched_queue {
 	uint64_t ready_ns;         /* since when this head waits */
 	uint32_t next, prev;       /* queues of the same leaf */
 	uint32_t rx_next, rx_prev; /* queues that wait for the same rx node */
+	uint64_t rx_tag;           /* what its tenant had taken there when it last had a turn */
 	uint32_t rx_node;          /* the one it waits for */
 	uint8_t state;             /* enum tq_queue_state */
 };
@@ -107,13 +117,14 @@ struct tq_sched {
 	uint32_t link_next;  /* whose turn it is */
 	uint32_t timer_root;
 	uint32_t picked;   /* the queue of the open visit */
-	uint32_t rx_stamp; /* of the present release of a receiver */
+	uint32_t rx_stamp; /* of the present scan of waiters */
 	uint64_t last_ns;  /* of the last pick or done */
 	struct tq_node *node;
 	struct tq_inst *inst; /* shape [n_nodes][n_links], then [n_links] roots */
 	struct tq_sched_queue *queue;
 	struct tq_hook *timer; /* shape [n_nodes + n_links]; key: due time */
 	struct tq_node_stats *stats;
+	struct tq_rx_turns *rx; /* shape [n_nodes] */
 	void *arena;
 	struct tq_sched_link link[TQ_LINKS_MAX];
 };
@@ -215,13 +226,14 @@ void tq_tree_release_due(struct tq_sched *s, uint64_t now_ns);
 void tq_tree_queue_enter(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
 void tq_tree_queue_leave(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
 
-/* rx.c: the first rx node without credit in the chain of rx, or TQ_NODE_NONE; buckets are brought to now. */
-uint32_t tq_rx_lacking(struct tq_sched *s, uint32_t rx, uint64_t now_ns);
+/* rx.c: the first rx node in the chain of rx that holds the queue back, or TQ_NODE_NONE: it has no credit, or
+ * others wait for it and the turn is not this queue's. Buckets are brought to now. */
+uint32_t tq_rx_holds(struct tq_sched *s, uint32_t queue, uint32_t rx, uint64_t now_ns);
 /* The queue (in no ready list) waits for the credit of node. */
 void tq_rx_wait(struct tq_sched *s, uint32_t queue, uint32_t node, uint64_t now_ns);
 void tq_rx_unwait(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
-/* After a visit: if receivers of the chain have both credit and waiters, the waiters' turn is now. */
-void tq_rx_again(struct tq_sched *s, uint32_t rx, uint64_t now_ns);
+/* After a visit: note what the queue took. A receiver of the chain with both credit and waiters wakes the next. */
+void tq_rx_served(struct tq_sched *s, uint32_t queue, uint32_t rx, uint64_t bytes, uint64_t now_ns);
 /* The timer of an rx node ran out. */
 void tq_rx_release(struct tq_sched *s, uint32_t node, uint64_t now_ns);
 
