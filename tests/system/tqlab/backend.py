@@ -81,7 +81,7 @@ class Testpmd:
     reconnect. for_uml: with a FeatureMask in front of each socket."""
 
     def __init__(self, lab, sockets, *, client=False, cpu=None, queues=1, memory_mb=256, huge=False,
-                 for_uml=False, name="testpmd"):
+                 for_uml=False, name="testpmd", args=()):
         assert len(sockets) % 2 == 0
         self.lab, self.sockets, self.masks = lab, sockets, []
         cpu = cpus()[1] if cpu is None else cpu
@@ -97,7 +97,7 @@ class Testpmd:
                      f"net_vhost{i},iface={path},queues={queues},client={int(client)},tso=0"]
         argv += ["--", "--nb-cores=1", "--auto-start", "--forward-mode=io", "--stats-period", "1",
                  f"--rxq={queues}", f"--txq={queues}", "--no-flush-rx", "--total-num-mbufs=16384",
-                 "--no-lsc-interrupt"]
+                 "--no-lsc-interrupt", *args]
         self.proc = lab.spawn(name, argv)
         self.proc.quiet = True
 

@@ -175,6 +175,15 @@ class Daemon:
     def cpu_s(self):
         return cpu_time_s(self.pid)
 
+    def starved_ns(self):
+        """How long the thread that waited longest for a CPU did so: what the machine took from us,
+        not what we slept."""
+        longest = 0
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{task}/schedstat", encoding="ascii") as f:
+                longest = max(longest, int(f.read().split()[1]))
+        return longest
+
     def resources(self):
         """What must come back to the same after front-ends went: descriptors and mappings."""
         folder = f"/proc/{self.pid}/fd"

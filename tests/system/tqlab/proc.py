@@ -6,8 +6,9 @@ A Lab owns a private directory and every process that was started through it.  W
 block is left, by whatever way (also SIGINT, SIGTERM, SIGHUP or the Lab's own deadline), all of
 them and all their descendants are killed, by pid, and waited for, and the directory is removed.
 The Lab is the subreaper of its descendants (prctl PR_SET_CHILD_SUBREAPER), so processes that lost
-their parent are found as well. A Lab that is killed with SIGKILL itself has a guard, a process that sees the end of a pipe and then
-kills what was started (process groups, as UML's helpers outlive it).
+their parent are found as well.  A Lab that is killed with SIGKILL itself has a guard, a process
+that sees the end of a pipe and then kills what was started (process groups, as UML's helpers
+outlive UML).
 
 Threads: start processes from the main thread only; PDEATHSIG belongs to the thread that forked.
 """
@@ -115,7 +116,10 @@ def cpu_time_s(pid):
 
 
 class Proc:
-    """One child with its output in a file (or on pipes, for a console)."""
+    """One child with its output in a file (or on pipes, for a console).
+
+    In a process group of its own, but in our session: with the scheduler's autogroups nice counts
+    only inside a session, and guests at nice 10 shall not take the CPU from the daemon."""
 
     def __init__(self, lab, name, argv, *, env=None, nice=0, cpus=None, pipes=False, cwd=None,
                  nofile=None):
@@ -138,7 +142,7 @@ class Proc:
             self.popen = subprocess.Popen(
                 self.argv, stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if pipes else log, stderr=subprocess.STDOUT,
-                env=full_env, cwd=cwd, preexec_fn=in_child, start_new_session=True, bufsize=0)
+                env=full_env, cwd=cwd, preexec_fn=in_child, process_group=0, bufsize=0)
         self.pid = self.popen.pid
 
     def alive(self):
