@@ -151,6 +151,8 @@ static void replace_kick(struct tq_worker *w, const struct tq_cmd *cmd)
 	/* A kick between the two fds is lost: look. */
 	if (ring->state == TQ_RING_IDLE)
 		tq_ring_poll(w, ring);
+	else if (ring->dir == TQ_VQ_RX)
+		tq_rx_look_again(w, ring);
 }
 
 static void remap_ring(struct tq_worker *w, struct tq_ring *ring, const struct tq_mem *mem)

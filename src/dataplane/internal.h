@@ -199,6 +199,8 @@ void tq_block_on_device(struct tq_worker *w, struct tq_ring *ring, struct tq_dev
 /* Everybody who waits for it is scheduled (or settled) again. */
 void tq_wake_waiters(struct tq_worker *w, struct tq_ring_list *waiters);
 void tq_rx_unwatch(struct tq_worker *w, struct tq_ring *rx);
+/* A kick of an armed receiver may have been lost: look at it every step again for a while. */
+void tq_rx_look_again(struct tq_worker *w, struct tq_ring *rx);
 void tq_watch_rings(struct tq_worker *w);
 /* Remember the last two different receivers: "sent to somebody else within the last 100 ms". */
 TQ_INLINE void tq_note_delivery(const struct tq_worker *w, struct tq_ring *ring, uint32_t dst)

@@ -52,6 +52,15 @@ void tq_rx_unwatch(struct tq_worker *w, struct tq_ring *rx)
 	}
 }
 
+void tq_rx_look_again(struct tq_worker *w, struct tq_ring *rx)
+{
+	if (!rx->rx_armed)
+		return;
+	tq_rx_unwatch(w, rx);
+	if (!TAILQ_EMPTY(&rx->waiters))
+		rx_watch(w, rx);
+}
+
 bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx)
 {
 	uint32_t dst = rx->port->id;
