@@ -66,7 +66,8 @@ bool tq_vu_int_ring_in(const struct vu_ring *r, const struct tq_mem *mem)
 {
 	const uint64_t n = r->size;
 
-	/* With the event index behind avail and used, whether negotiated or not: the guest allocates it always. */
+	/* With the event index behind avail and used, whether negotiated or not: the guest
+	 * allocates it always. */
 	return tq_mem_user(mem, r->addr.desc_user_addr, 16 * n) &&
 	       tq_mem_user(mem, r->addr.avail_user_addr, 6 + 2 * n) &&
 	       tq_mem_user(mem, r->addr.used_user_addr, 6 + 8 * n);
@@ -179,8 +180,8 @@ static void start_ring(struct tq_vu_backend *c, uint32_t i)
 	}
 }
 
-/* Hand over descriptors that were replaced while the ring runs, each ring at most once a millisecond: their rate is
- * the guest's interrupt masking, or malice. */
+/* Hand over descriptors that were replaced while the ring runs, each ring at most once a
+ * millisecond: their rate is the guest's interrupt masking, or malice. */
 static void hand_over(struct tq_vu_backend *c, uint32_t i)
 {
 	struct vu_ring *r = &c->ring[i];
@@ -208,7 +209,8 @@ static void hand_over(struct tq_vu_backend *c, uint32_t i)
 	}
 }
 
-/* A request that replaced a descriptor and wants an answer gets it when the owner has the new one. */
+/* A request that replaced a descriptor and wants an answer gets it when the owner has the new
+ * one. */
 static bool answer_waits(const struct tq_vu_backend *c)
 {
 	const struct tq_vu_msg *m = &c->reader.msg;
@@ -244,7 +246,8 @@ static void settle(struct tq_vu_backend *c)
 		tq_vu_int_answer(c);
 }
 
-/* Closing may begin inside settle(): then everything is to be stopped. Ends because closing begins once. */
+/* Closing may begin inside settle(): then everything is to be stopped. Ends because closing begins
+ * once. */
 static void settle_all(struct tq_vu_backend *c)
 {
 	bool was;
@@ -258,7 +261,8 @@ static void settle_all(struct tq_vu_backend *c)
 static void release(struct tq_vu_backend *c)
 {
 	tq_verify(n_running(c) == 0 && !c->mapping && !c->switching);
-	/* Best effort: the reason of an end may be a failure that the front-end asked to be told. */
+	/* Best effort: the reason of an end may be a failure that the front-end asked to be
+	 * told. */
 	if (c->fd >= 0)
 		(void)tq_vu_writer_flush(&c->writer, c->fd, c->now_ns);
 	close_fd(&c->fd);

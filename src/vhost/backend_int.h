@@ -3,8 +3,9 @@
 
 /* backend_int.h - what backend.c (life cycle) and backend_msg.c (requests) share. Not for others.
  *
- * Why:     a request only changes what is wanted (struct vu_ring, c->next); backend.c then brings about what is
- *          wanted, step by step, with the owner, and answers the request when nothing is left to do.
+ * Why:     a request only changes what is wanted (struct vu_ring, c->next); backend.c then brings
+ *          about what is wanted, step by step, with the owner, and answers the request when nothing
+ *          is left to do.
  */
 #ifndef TQ_VHOST_BACKEND_INT_H
 #define TQ_VHOST_BACKEND_INT_H
@@ -42,7 +43,8 @@ struct tq_vu_backend {
 	const struct tq_vu_ops *ops;
 	void *ctx;
 	int fd;
-	int backend_req_fd; /* held for the front-end; nothing needs to be sent on it in this version */
+	/* held for the front-end; nothing needs to be sent on it in this version */
+	int backend_req_fd;
 	uint64_t now_ns;
 	/* negotiation */
 	bool owned, features_set;

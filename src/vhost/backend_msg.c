@@ -22,8 +22,9 @@ static bool can_nack(const struct tq_vu_backend *c)
 	       (!info || info->reply == TQ_VU_REPLY_ACK);
 }
 
-/* The request changes nothing. It is answered with a failure where the front-end asked for an answer; one that did not
- * would go on as if it had been done, so that its connection ends instead. */
+/* The request changes nothing. It is answered with a failure where the front-end asked for an
+ * answer; one that did not would go on as if it had been done, so that its connection ends
+ * instead. */
 static TQ_PRINTF(2, 3) void refuse(struct tq_vu_backend *c, const char *fmt, ...)
 {
 	char why[VU_TEXT_BYTES - 40], text[VU_TEXT_BYTES];
@@ -351,7 +352,8 @@ static void get_vring_base(struct tq_vu_backend *c, const union tq_vu_payload *p
 		r->kick_known = false; /* stops it; the answer comes when it has stopped */
 }
 
-/* Ring and descriptor of SET_VRING_KICK, _CALL, _ERR. Returns the ring, with its index; NULL was refused. */
+/* Ring and descriptor of SET_VRING_KICK, _CALL, _ERR. Returns the ring, with its index; NULL was
+ * refused. */
 static struct vu_ring *vring_fd(struct tq_vu_backend *c, const union tq_vu_payload *p, bool *ret_fd)
 {
 	const bool has_fd = !(p->u64 & TQ_VU_VRING_NOFD);
@@ -416,7 +418,8 @@ static void set_vring_call(struct tq_vu_backend *c, const union tq_vu_payload *p
 	r->call_waits = true;
 }
 
-/* A back-end may signal errors there; ours are told by closing or by counters. Checked, then closed with the message. */
+/* A back-end may signal errors there; ours are told by closing or by counters. Checked, then closed
+ * with the message. */
 static void set_vring_err(struct tq_vu_backend *c, const union tq_vu_payload *p)
 {
 	bool has_fd = false;
@@ -553,7 +556,8 @@ void tq_vu_int_request(struct tq_vu_backend *c)
 	}
 	tq_verify(serve[m->hdr.request]);
 	serve[m->hdr.request](c, &m->payload);
-	/* Judged after the request: UML asks for an answer to the very message that negotiates REPLY_ACK. */
+	/* Judged after the request: UML asks for an answer to the very message that negotiates
+	 * REPLY_ACK. */
 	if ((m->hdr.flags & TQ_VU_FLAG_NEED_REPLY) && info->reply == TQ_VU_REPLY_ACK &&
 	    !(c->protocol_features & TQ_BIT64(TQ_VU_PF_REPLY_ACK)))
 		tq_vu_int_end(c, TQ_VU_END_FRAMING, "%s: asks for a reply without REPLY_ACK",

@@ -329,7 +329,8 @@ static void test_late_owner(void **state)
 	pair_close(&p);
 }
 
-/* Slots come and go under traffic; a ring whose memory goes stops, and goes on when it comes back. */
+/* Slots come and go under traffic; a ring whose memory goes stops, and goes on when it comes
+ * back. */
 static void test_mem_slots(void **state)
 {
 	struct pair p;
@@ -425,7 +426,8 @@ static void test_mem_table_switch(void **state)
 	pair_close(&p);
 }
 
-/* M15: descriptors replaced at full speed are handed over at most once a millisecond, the last one for sure. */
+/* M15: descriptors replaced at full speed are handed over at most once a millisecond, the last one
+ * for sure. */
 static void test_replacement_rate(void **state)
 {
 	struct pair p;

@@ -22,7 +22,8 @@
 #define CONFIGURE_MEM_SLOTS TQ_VU_PF_CONFIGURE_MEM_SLOTS
 #define STATUS TQ_VU_PF_STATUS
 
-/* The name goes through "" #SYM, so that RESET_DEVICE and others that are also macros stay words. */
+/* The name goes through "" #SYM, so that RESET_DEVICE and others that are also macros stay
+ * words. */
 static const struct tq_vu_req_info req_info[TQ_VU_REQ_N] = {
 #define TQ_VU_REQ(id, SYM, pl, min, max, rep, pf, st)                                              \
 	[id] = { .name = #SYM,                                                                     \
@@ -93,8 +94,8 @@ void tq_vu_reader_next(struct tq_vu_reader *r)
 	r->deadline_ns = TQ_TIME_NEVER_NS;
 }
 
-/* Take over the descriptors of one recvmsg; they are in the reader even when the message is bad, so that
- * tq_vu_reader_next() closes each exactly once. */
+/* Take over the descriptors of one recvmsg; they are in the reader even when the message is bad, so
+ * that tq_vu_reader_next() closes each exactly once. */
 static void take_fds(struct tq_vu_reader *r, struct msghdr *mh)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {

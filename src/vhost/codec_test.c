@@ -152,7 +152,8 @@ static void test_bad_headers(void **state)
 	}
 }
 
-/* n descriptors with a request that takes from 0 to 1, or exactly 1 to 8: handed out or closed, never left. */
+/* n descriptors with a request that takes from 0 to 1, or exactly 1 to 8: handed out or closed,
+ * never left. */
 static void test_fds(void **state)
 {
 	static const uint32_t count[] = { 0, 1, 2, 7, 8, 9, 100, 253 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* X: every call that can fail does, the n-th of each kind, in an attachment with a change of memory. Afterwards
- * nothing is left, and an honest front-end is served. */
+/* X: every call that can fail does, the n-th of each kind, in an attachment with a change of
+ * memory. Afterwards nothing is left, and an honest front-end is served. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +57,8 @@ static void arm(enum kind k, uint32_t n)
 	fail_at = n;
 }
 
-/* Linked with --wrap for each of these; meson builds with 64-bit file offsets, which has its own names. */
+/* Linked with --wrap for each of these; meson builds with 64-bit file offsets, which has its own
+ * names. */
 void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__real_malloc(size_t size);
@@ -149,7 +150,8 @@ int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void
 	return fails(THREAD, EAGAIN) ? EAGAIN : __real_pthread_create(t, a, f, arg);
 }
 
-/* Attach over a new connection and change the memory; the n-th call of the kind fails. Returns 0 or -errno. */
+/* Attach over a new connection and change the memory; the n-th call of the kind fails. Returns 0 or
+ * -errno. */
 static int scenario(struct owner *o, struct tq_vu_front *f, enum kind k, uint32_t n)
 {
 	struct tq_vu_conf conf = owner_conf(1);
@@ -210,7 +212,8 @@ static void test_attach(void **state)
 			assert_int_equal(scenario(&o, f, KINDS, 0), 0);
 		}
 	}
-	/* 2 tables: calloc of connection, tables, jobs, mappings; mmap twice each; opens for 2 rings. */
+	/* 2 tables: calloc of connection, tables, jobs, mappings; mmap twice each; opens for 2
+	 *   rings. */
 	assert_in_range(n_failed, 15, 200);
 	tq_vu_front_free(f);
 	owner_done(&o);

@@ -53,7 +53,8 @@ int tq_fd_check_mem(int fd, uint64_t offset_bytes, uint64_t size_bytes, struct t
 	return 0;
 }
 
-/* The kernel's own description is the only thing that tells an eventfd from a timerfd, a signalfd and the rest. */
+/* The kernel's own description is the only thing that tells an eventfd from a timerfd, a signalfd
+ * and the rest. */
 static int check_eventfd(int fd)
 {
 	char path[40], text[512];

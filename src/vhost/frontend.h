@@ -3,14 +3,17 @@
 
 /* frontend.h - front-end role: a VMM and its guest's memory, for tests, bench and tools.
  *
- * Why:     attach to a back-end (ours or another's) and drive its rings from one process; say what a real front-end
- *          says, or anything else.  Not for the daemon: the calls block, up to a timeout.
+ * Why:     attach to a back-end (ours or another's) and drive its rings from one process; say what
+ *          a real front-end says, or anything else.  Not for the daemon: the calls block, up to a
+ *          timeout.
  * Source:  docs/interop/vhost-user.rst of QEMU; the order of messages is QEMU's.
- * Thread:  one per front-end; the driver sides of its rings may be used by others while it is attached.
- * Memory:  guest memory is one memfd, laid out as the rings of src/virtio/driver.h one behind the other.  It and the
- *          rings' state stay over detach and re-attach, like a guest over a restart of its back-end.
- * Error:   -ETIMEDOUT no answer in time; -EPIPE the back-end closed the connection; -EREMOTEIO it answered with a
- *          failure; -EPROTO it answered what makes no sense.
+ * Thread:  one per front-end; the driver sides of its rings may be used by others while it is
+ *          attached.
+ * Memory:  guest memory is one memfd, laid out as the rings of src/virtio/driver.h one behind the
+ *          other.  It and the rings' state stay over detach and re-attach, like a guest over a
+ *          restart of its back-end.
+ * Error:   -ETIMEDOUT no answer in time; -EPIPE the back-end closed the connection; -EREMOTEIO it
+ *          answered with a failure; -EPROTO it answered what makes no sense.
  */
 #ifndef TQ_VHOST_FRONTEND_H
 #define TQ_VHOST_FRONTEND_H
@@ -34,7 +37,8 @@ struct tq_vu_front_conf {
 	bool no_kick;               /* tell the back-end that there are no kicks */
 	bool unsealable;            /* the memory file cannot be sealed against shrinking */
 	uint64_t timeout_ns;        /* of each call; 0: 5 s */
-	/* Called again and again while a call waits: where the back-end lives in the same thread. NULL: none. */
+	/* Called again and again while a call waits: where the back-end lives in the same thread.
+	 * NULL: none. */
 	void (*pump)(void *ctx);
 	void *pump_ctx;
 };
@@ -56,7 +60,8 @@ struct tq_vu_front {
 	struct tq_drv *drv;            /* shape [n_rings]; even: RX */
 	struct tq_vu_front_ring *ring; /* shape [n_rings] */
 	struct tq_vu_reader reader;
-	/* Calls that may still be made before -ECANCELED, to stop anywhere in a handshake; 0: no limit. */
+	/* Calls that may still be made before -ECANCELED, to stop anywhere in a handshake; 0: no
+	 * limit. */
 	uint32_t call_budget;
 };
 
@@ -76,7 +81,8 @@ bool tq_vu_front_gone(const struct tq_vu_front *f);
 /* Wait for the back-end to close the connection. Returns 0 or -ETIMEDOUT. */
 int tq_vu_front_wait_gone(struct tq_vu_front *f);
 
-/* Send one request. Asks for an answer if the request has one, or REPLY_ACK is negotiated, and waits for it.
+/* Send one request. Asks for an answer if the request has one, or REPLY_ACK is negotiated, and
+ * waits for it.
  *   ret  [out] answer; may be NULL.
  * Returns 0 (also for one that is not answered) or an error as above. */
 int tq_vu_front_call(struct tq_vu_front *f, uint32_t request, const void *payload,

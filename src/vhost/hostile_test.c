@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* Every hostile case against the state machine, with the owner in the same thread; after each one no descriptor and
- * no mapping is left. */
+/* Every hostile case against the state machine, with the owner in the same thread; after each one
+ * no descriptor and no mapping is left. */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -21,7 +21,8 @@ static void fill_addr(struct sockaddr_un *sa, const char *path)
 	snprintf(sa->sun_path, sizeof(sa->sun_path), "%s", path);
 }
 
-/* Is somebody listening there? 0 nobody; 1 somebody, or it cannot be known (full backlog, no permission). */
+/* Is somebody listening there? 0 nobody; 1 somebody, or it cannot be known (full backlog, no
+ * permission). */
 static int probe(const char *path)
 {
 	struct sockaddr_un sa;
@@ -63,7 +64,8 @@ static int remove_stale(const char *path, struct tq_err *reterr)
 	return 0;
 }
 
-/* Owner and mode of the socket file, through a descriptor of the very file: the name may change under us. */
+/* Owner and mode of the socket file, through a descriptor of the very file: the name may change
+ * under us. */
 static int set_owner_and_mode(struct tq_listen *l, const struct tq_listen_conf *conf)
 {
 	char proc[40];
@@ -165,7 +167,8 @@ int tq_listen_accept(struct tq_listen *l, bool busy, uint64_t now_ns)
 	if (fd < 0 && errno == EAGAIN)
 		return -EAGAIN;
 	if (fd < 0) {
-		/* EMFILE and the like leave the socket readable: without a pause this would spin. */
+		/* EMFILE and the like leave the socket readable: without a pause this would
+		 * spin. */
 		int rc = -errno;
 
 		l->n_failed++;

@@ -52,7 +52,8 @@ static int map_place(struct tq_map *m, const struct tq_vu_region *r, const struc
 		m->reserve = NULL;
 		return -errno;
 	}
-	/* Address and offset agree modulo the huge page, which transparent huge pages of tmpfs need. */
+	/* Address and offset agree modulo the huge page, which transparent huge pages of tmpfs
+	 * need. */
 	at = round_up((uintptr_t)m->reserve + TQ_MAP_GUARD_BYTES, align) + begin % align;
 	if (at - align >= (uintptr_t)m->reserve + TQ_MAP_GUARD_BYTES)
 		at -= align;
@@ -62,7 +63,8 @@ static int map_place(struct tq_map *m, const struct tq_vu_region *r, const struc
 		   MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, (off_t)begin);
 	if (got == MAP_FAILED)
 		return -errno;
-	/* A core file must not hold tenants' memory. hugetlbfs may refuse; it is then not dumped by default. */
+	/* A core file must not hold tenants' memory. hugetlbfs may refuse; it is then not dumped by
+	 * default. */
 	(void)madvise(got, end - begin, MADV_DONTDUMP);
 	m->host = (uint8_t *)got + (r->mmap_offset_bytes - begin);
 	return 0;
@@ -82,8 +84,8 @@ static void map_done_unmap(struct tq_mapper_job *job)
 	free(TQ_CONTAINER_OF(job, struct tq_map, job));
 }
 
-/* Who may still hold it: nobody reads the region any more (all rings stopped or switched), so no fault can
- * come that needs its SIGBUS entry. */
+/* Who may still hold it: nobody reads the region any more (all rings stopped or switched), so no
+ * fault can come that needs its SIGBUS entry. */
 static void map_unref(struct tq_map *m, struct tq_mapper *mapper)
 {
 	tq_verify(m->refs > 0);

@@ -191,7 +191,8 @@ static void test_share(void **state)
 	close(fd);
 }
 
-/* F02: the file ends under us. Its owner is marked, the copy goes on, the neighbour notices nothing. */
+/* F02: the file ends under us. Its owner is marked, the copy goes on, the neighbour notices
+ * nothing. */
 static void test_sigbus(void **state)
 {
 	struct tq_memtab *bad = tq_memtab_new(), *good = tq_memtab_new();

@@ -3,8 +3,8 @@
 
 /* owner_test.h - what the daemon is to a connection, small: for unit tests and the fuzzer.
  *
- * It runs real device-side rings, frees what it is given, and may answer late.  Time is virtual: owner_pump()
- * moves it, so that deadlines cost nothing.
+ * It runs real device-side rings, frees what it is given, and may answer late.  Time is virtual:
+ * owner_pump() moves it, so that deadlines cost nothing.
  */
 #ifndef TQ_VHOST_OWNER_TEST_H
 #define TQ_VHOST_OWNER_TEST_H
@@ -191,7 +191,8 @@ static inline struct tq_vu_conf owner_conf(uint32_t queue_pairs)
 				    .protocol_features = tq_vu_protocol_features_served() };
 }
 
-/* Serve one end of a new socketpair. Returns the other end. Rings are kept from an earlier use of *o. */
+/* Serve one end of a new socketpair. Returns the other end. Rings are kept from an earlier use of
+ * *o. */
 static inline int owner_open(struct owner *o, const struct tq_vu_conf *conf)
 {
 	int sv[2];

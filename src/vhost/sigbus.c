@@ -58,7 +58,8 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 	} else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
 		previous.sa_handler(sig);
 	} else {
-		/* On return the access faults again and ends the process with a core of the right place. */
+		/* On return the access faults again and ends the process with a core of the right
+		 * place. */
 		sigaction(SIGBUS, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
 		if (info->si_code <= 0)
 			raise(SIGBUS);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* vhost_msg_fuzz.c - a stream of messages, descriptors, guest writes and late answers against one connection.
+/* vhost_msg_fuzz.c - a stream of messages, descriptors, guest writes and late answers against one
+ * connection.
  *
- * Why:     orders of events nobody thought of. Whole messages come from the codec's own table, so that most inputs get
- *          past the framing; any byte of them can be changed, and raw bytes sent as well.
+ * Why:     orders of events nobody thought of. Whole messages come from the codec's own table, so
+ *          that most inputs get past the framing; any byte of them can be changed, and raw bytes
+ *          sent as well.
  * Error:   assertions of the connection and its owner, sanitizers, and descriptors left at the end.
  * Input:   operations, one byte each with their arguments behind; see step().
  */
@@ -60,7 +62,8 @@ static uint8_t next(struct run *r)
 	return r->pos < r->size ? r->data[r->pos++] : 0;
 }
 
-/* The payload an honest front-end would send; ring and value from the input. Returns the descriptors it needs. */
+/* The payload an honest front-end would send; ring and value from the input. Returns the
+ * descriptors it needs. */
 static uint32_t honest(struct run *r, uint32_t request, union tq_vu_payload *p, uint32_t *ret_bytes,
 		       int *ret_fds)
 {

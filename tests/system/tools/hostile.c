@@ -2,25 +2,19 @@
  * Copyright the tenant-qos authors */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
-#include "hostile.h"
+#include "hostile_int.h"
 
-enum stage { CONNECTED, NEGOTIATED, WITH_MEMORY, ATTACHED };
-
-static TQ_PRINTF(2, 3) bool fail(struct hc *h, const char *fmt, ...)
+bool hc_fail(struct hc *h, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -35,12 +29,13 @@ static void drop(struct hc *h)
 	h->f = tq_vu_front_free(h->f);
 }
 
-static int advance(struct tq_vu_front *f, enum stage stage)
+static int advance(struct tq_vu_front *f, enum hc_stage stage)
 {
 	uint64_t features;
 	int rc = 0;
 
-	/* One answer shows that the port has let us in; otherwise a case could pass on a closed socket. */
+	/* One answer shows that the port has let us in; otherwise a case could pass on a closed
+	 * socket. */
 	if (stage == CONNECTED)
 		return tq_vu_front_get_u64(f, TQ_VU_GET_FEATURES, &features);
 	if (stage == ATTACHED)
@@ -52,8 +47,9 @@ static int advance(struct tq_vu_front *f, enum stage stage)
 	return rc;
 }
 
-/* The port may still be busy with the end of the connection before: then it turns us away, and we come again. */
-static int reach(struct hc *h, struct tq_vu_front *f, enum stage stage)
+/* The port may still be busy with the end of the connection before: then it turns us away, and we
+ * come again. */
+static int reach(struct hc *h, struct tq_vu_front *f, enum hc_stage stage)
 {
 	const uint64_t until_ns = tq_clock_monotonic_ns() + 5 * TQ_NS_PER_S;
 	int rc;
@@ -70,36 +66,37 @@ static int reach(struct hc *h, struct tq_vu_front *f, enum stage stage)
 }
 
 /* A new guest, connected as far as stage. */
-static bool fresh(struct hc *h, enum stage stage)
+bool hc_fresh(struct hc *h, enum hc_stage stage)
 {
 	int rc;
 
 	drop(h);
 	rc = tq_vu_front_new(&h->conf, &h->f);
 	if (rc < 0)
-		return fail(h, "front-end: %s", strerror(-rc));
+		return hc_fail(h, "front-end: %s", strerror(-rc));
 	rc = reach(h, h->f, stage);
-	return rc == 0 || fail(h, "stage %d is not reached: %s", stage, strerror(-rc));
+	return rc == 0 || hc_fail(h, "stage %d is not reached: %s", stage, strerror(-rc));
 }
 
-static bool gone(struct hc *h, const char *what)
+bool hc_gone(struct hc *h, const char *what)
 {
-	return tq_vu_front_wait_gone(h->f) == 0 || fail(h, "%s: still connected", what);
+	return tq_vu_front_wait_gone(h->f) == 0 || hc_fail(h, "%s: still connected", what);
 }
 
-static bool is_nack(struct hc *h, int rc, const char *what, uint64_t detail)
+bool hc_is_nack(struct hc *h, int rc, const char *what, uint64_t detail)
 {
-	return rc == -EREMOTEIO || fail(h, "%s %#llx: %s instead of a refusal", what,
-					(unsigned long long)detail, rc ? strerror(-rc) : "success");
+	return rc == -EREMOTEIO ||
+	       hc_fail(h, "%s %#llx: %s instead of a refusal", what, (unsigned long long)detail,
+		       rc ? strerror(-rc) : "success");
 }
 
-static bool is_ok(struct hc *h, int rc, const char *what)
+bool hc_is_ok(struct hc *h, int rc, const char *what)
 {
-	return rc == 0 || fail(h, "%s: %s", what, strerror(-rc));
+	return rc == 0 || hc_fail(h, "%s: %s", what, strerror(-rc));
 }
 
-static int call(struct hc *h, uint32_t request, const void *payload, uint32_t size_bytes,
-		const int *fds, uint32_t n_fds)
+int hc_call(struct hc *h, uint32_t request, const void *payload, uint32_t size_bytes,
+	    const int *fds, uint32_t n_fds)
 {
 	return tq_vu_front_call(h->f, request, payload, size_bytes, fds, n_fds, NULL);
 }
@@ -111,10 +108,10 @@ static bool m01_short_then_close(struct hc *h)
 	static const uint8_t bytes[20] = { TQ_VU_SET_FEATURES, 0, 0, 0, 1, 0, 0, 0, 8 };
 
 	for (size_t n = 1; n < sizeof(bytes); n++) {
-		if (!fresh(h, CONNECTED))
+		if (!hc_fresh(h, CONNECTED))
 			return false;
 		if (send(h->f->fd, bytes, n, MSG_NOSIGNAL) != (ssize_t)n)
-			return fail(h, "send %zu", n);
+			return hc_fail(h, "send %zu", n);
 	}
 	return true;
 }
@@ -125,11 +122,11 @@ static bool m01_silence(struct hc *h)
 	static const size_t cut[] = { 1, 11, 12, 16 };
 
 	for (size_t i = 0; i < TQ_ARRAY_LEN(cut); i++) {
-		if (!fresh(h, CONNECTED))
+		if (!hc_fresh(h, CONNECTED))
 			return false;
 		if (send(h->f->fd, bytes, cut[i], MSG_NOSIGNAL) != (ssize_t)cut[i])
-			return fail(h, "send");
-		if (!gone(h, "partial message and silence"))
+			return hc_fail(h, "send");
+		if (!hc_gone(h, "partial message and silence"))
 			return false;
 	}
 	return true;
@@ -143,20 +140,20 @@ static bool m01_byte_by_byte(struct hc *h)
 	} __attribute__((packed)) m = { { TQ_VU_SET_FEATURES, TQ_VU_VERSION, 8 }, 0 };
 	struct tq_vu_hdr get = { TQ_VU_GET_FEATURES, TQ_VU_VERSION, 0 };
 
-	if (!fresh(h, CONNECTED))
+	if (!hc_fresh(h, CONNECTED))
 		return false;
 	for (int round = 0; round < 3; round++) {
 		for (size_t i = 0; i < sizeof(m); i++) {
 			if (send(h->f->fd, (uint8_t *)&m + i, 1, MSG_NOSIGNAL) != 1)
-				return fail(h, "send");
+				return hc_fail(h, "send");
 			if (h->conf.pump)
 				h->conf.pump(h->conf.pump_ctx);
 		}
 		for (size_t i = 0; i < sizeof(get); i++) {
 			if (send(h->f->fd, (uint8_t *)&get + i, 1, MSG_NOSIGNAL) != 1)
-				return fail(h, "send");
+				return hc_fail(h, "send");
 		}
-		if (!is_ok(h, tq_vu_front_reply(h->f, NULL), "GET_FEATURES in pieces"))
+		if (!hc_is_ok(h, tq_vu_front_reply(h->f, NULL), "GET_FEATURES in pieces"))
 			return false;
 	}
 	return true;
@@ -177,12 +174,12 @@ static bool m02_sizes(struct hc *h)
 
 			if (tq_vu_size_ok(info, size[i]))
 				continue;
-			if (!fresh(h, CONNECTED))
+			if (!hc_fresh(h, CONNECTED))
 				return false;
 			send(h->f->fd, &hdr, sizeof(hdr), MSG_NOSIGNAL);
 			if (size[i] <= sizeof(zero))
 				send(h->f->fd, zero, size[i], MSG_NOSIGNAL);
-			if (!gone(h, info->name))
+			if (!hc_gone(h, info->name))
 				return false;
 		}
 	}
@@ -196,10 +193,10 @@ static bool m03_flags(struct hc *h)
 	for (size_t i = 0; i < TQ_ARRAY_LEN(flags); i++) {
 		struct tq_vu_hdr hdr = { TQ_VU_SET_OWNER, flags[i], 0 };
 
-		if (!fresh(h, CONNECTED)) /* 9: NEED_REPLY without REPLY_ACK */
+		if (!hc_fresh(h, CONNECTED)) /* 9: NEED_REPLY without REPLY_ACK */
 			return false;
 		send(h->f->fd, &hdr, sizeof(hdr), MSG_NOSIGNAL);
-		if (!gone(h, "flags"))
+		if (!hc_gone(h, "flags"))
 			return false;
 	}
 	return true;
@@ -210,13 +207,14 @@ static bool m04_unknown(struct hc *h)
 	static const uint32_t request[] = { 0, 45, 46, 100, 1000, 1u << 31, UINT32_MAX };
 
 	for (size_t i = 0; i < TQ_ARRAY_LEN(request); i++) {
-		if (!fresh(h, ATTACHED) || !is_nack(h, call(h, request[i], NULL, 0, NULL, 0),
-						    "unknown request", request[i]))
+		if (!hc_fresh(h, ATTACHED) ||
+		    !hc_is_nack(h, hc_call(h, request[i], NULL, 0, NULL, 0), "unknown request",
+				request[i]))
 			return false;
-		if (!fresh(h, CONNECTED))
+		if (!hc_fresh(h, CONNECTED))
 			return false;
-		call(h, request[i], NULL, 0, NULL, 0);
-		if (!gone(h, "unknown request without NEED_REPLY"))
+		hc_call(h, request[i], NULL, 0, NULL, 0);
+		if (!hc_gone(h, "unknown request without NEED_REPLY"))
 			return false;
 	}
 	return true;
@@ -241,7 +239,7 @@ static bool m04_pairs(struct hc *h)
 {
 	for (uint32_t a = 1; a < TQ_VU_REQ_N; a++) {
 		for (uint32_t b = 1; b < TQ_VU_REQ_N; b++) {
-			if (!fresh(h, (a + b) % 4)) /* any stage before it */
+			if (!hc_fresh(h, (a + b) % 4)) /* any stage before it */
 				return false;
 			send_plain(h, a);
 			send_plain(h, b);
@@ -255,7 +253,7 @@ static bool m04_triples(struct hc *h)
 	uint64_t seed = 0x9e3779b97f4a7c15ULL;
 
 	for (int i = 0; i < 1500; i++) {
-		if (!fresh(h, i % 4))
+		if (!hc_fresh(h, i % 4))
 			return false;
 		for (int k = 0; k < 3; k++) {
 			seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -270,7 +268,7 @@ static bool m05_replies_not_read(struct hc *h)
 	struct tq_vu_hdr hdr = { TQ_VU_GET_FEATURES, TQ_VU_VERSION, 0 };
 	const uint64_t until_ns = tq_clock_monotonic_ns() + 20 * TQ_NS_PER_S;
 
-	if (!fresh(h, NEGOTIATED))
+	if (!hc_fresh(h, NEGOTIATED))
 		return false;
 	while (!tq_vu_front_gone(h->f)) {
 		if (send(h->f->fd, &hdr, sizeof(hdr), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
@@ -279,12 +277,13 @@ static bool m05_replies_not_read(struct hc *h)
 		if (h->conf.pump)
 			h->conf.pump(h->conf.pump_ctx);
 		if (tq_clock_monotonic_ns() > until_ns)
-			return fail(h, "still connected after 20 s");
+			return hc_fail(h, "still connected after 20 s");
 	}
 	return true;
 }
 
-/* Wrong numbers of descriptors on every request. What is legal in number is refused for its kind or state. */
+/* Wrong numbers of descriptors on every request. What is legal in number is refused for its kind or
+ * state. */
 static bool m06_fd_counts(struct hc *h)
 {
 	static const uint32_t count[] = { 1, 7, 8, 9, 253 };
@@ -298,13 +297,13 @@ static bool m06_fd_counts(struct hc *h)
 		while (info && !tq_vu_size_ok(info, hdr.size_bytes))
 			hdr.size_bytes++;
 		for (size_t i = 0; info && i < TQ_ARRAY_LEN(count); i++) {
-			if (!fresh(h, CONNECTED))
+			if (!hc_fresh(h, CONNECTED))
 				return false;
 			for (uint32_t k = 0; k < count[i]; k++)
 				fds[k] = h->f->mem_fd;
 			tq_vu_front_send(h->f, &hdr, zero, fds, count[i]);
 			if ((count[i] < info->fds_min || count[i] > info->fds_max) &&
-			    !gone(h, info->name))
+			    !hc_gone(h, info->name))
 				return false;
 		}
 	}
@@ -316,11 +315,11 @@ static bool m06_fds_with_payload(struct hc *h)
 	struct tq_vu_hdr hdr = { TQ_VU_SET_VRING_KICK, TQ_VU_VERSION, 8 };
 	const struct tq_vu_hdr rest = { 1, 0, 0 }; /* the payload, sent like a header */
 
-	if (!fresh(h, NEGOTIATED))
+	if (!hc_fresh(h, NEGOTIATED))
 		return false;
 	send(h->f->fd, &hdr, sizeof(hdr), MSG_NOSIGNAL);
 	tq_vu_send(h->f->fd, &rest, NULL, &h->f->ring[0].kick_fd, 1);
-	return gone(h, "descriptor with payload");
+	return hc_gone(h, "descriptor with payload");
 }
 
 static bool m07_ring_index(struct hc *h)
@@ -332,27 +331,30 @@ static bool m07_ring_index(struct hc *h)
 		struct tq_vu_vring_addr addr;
 		uint64_t v = index[i];
 
-		if (!fresh(h, ATTACHED))
+		if (!hc_fresh(h, ATTACHED))
 			return false;
 		addr = tq_vu_front_addr(h->f, 0);
 		addr.index = index[i];
-		if (!is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_NUM, index[i], 64),
-			     "NUM of ring", v) ||
-		    !is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_BASE, index[i], 0),
-			     "BASE of ring", v) ||
-		    !is_nack(h, tq_vu_front_enable(h->f, index[i], true), "ENABLE of ring", v) ||
-		    !is_nack(h, call(h, TQ_VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0),
-			     "ADDR of ring", v) ||
-		    !is_nack(h, call(h, TQ_VU_SET_VRING_KICK, &v, 8, &h->f->ring[0].kick_fd, 1),
-			     "KICK of ring", v) ||
-		    !is_nack(h, call(h, TQ_VU_SET_VRING_CALL, &v, 8, &h->f->ring[0].kick_fd, 1),
-			     "CALL of ring", v) ||
-		    !is_nack(h, call(h, TQ_VU_SET_VRING_ERR, &v, 8, &h->f->ring[0].kick_fd, 1),
-			     "ERR of ring", v))
+		if (!hc_is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_NUM, index[i], 64),
+				"NUM of ring", v) ||
+		    !hc_is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_BASE, index[i], 0),
+				"BASE of ring", v) ||
+		    !hc_is_nack(h, tq_vu_front_enable(h->f, index[i], true), "ENABLE of ring", v) ||
+		    !hc_is_nack(h, hc_call(h, TQ_VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0),
+				"ADDR of ring", v) ||
+		    !hc_is_nack(h,
+				hc_call(h, TQ_VU_SET_VRING_KICK, &v, 8, &h->f->ring[0].kick_fd, 1),
+				"KICK of ring", v) ||
+		    !hc_is_nack(h,
+				hc_call(h, TQ_VU_SET_VRING_CALL, &v, 8, &h->f->ring[0].kick_fd, 1),
+				"CALL of ring", v) ||
+		    !hc_is_nack(h,
+				hc_call(h, TQ_VU_SET_VRING_ERR, &v, 8, &h->f->ring[0].kick_fd, 1),
+				"ERR of ring", v))
 			return false;
 		/* It answers with a payload, so that a failure can only be the end. */
 		tq_vu_front_call_state(h->f, TQ_VU_GET_VRING_BASE, index[i], 0);
-		if (!gone(h, "GET_VRING_BASE"))
+		if (!hc_gone(h, "GET_VRING_BASE"))
 			return false;
 	}
 	return true;
@@ -363,17 +365,18 @@ static bool m08_ring_size(struct hc *h)
 	static const uint32_t bad[] = { 0,  1,    2,    3,    16,    31,    33,
 					96, 4095, 4097, 8192, 32768, 65535, UINT32_MAX };
 
-	if (!fresh(h, WITH_MEMORY))
+	if (!hc_fresh(h, WITH_MEMORY))
 		return false;
 	for (size_t i = 0; i < TQ_ARRAY_LEN(bad); i++) {
-		if (!is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_NUM, 0, bad[i]),
-			     "size", bad[i]))
+		if (!hc_is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_NUM, 0, bad[i]),
+				"size", bad[i]))
 			return false;
 	}
 	for (uint32_t i = 0; i < 5000; i++) {
-		if (!is_ok(h,
-			   tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_NUM, 0, i % 2 ? 32 : 4096),
-			   "size"))
+		if (!hc_is_ok(h,
+			      tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_NUM, 0,
+						     i % 2 ? 32 : 4096),
+			      "size"))
 			return false;
 	}
 	return true;
@@ -383,33 +386,34 @@ static bool m09_change_while_running(struct hc *h)
 {
 	struct tq_vu_vring_addr addr;
 
-	if (!fresh(h, ATTACHED))
+	if (!hc_fresh(h, ATTACHED))
 		return false;
 	addr = tq_vu_front_addr(h->f, 1);
 	addr.avail_user_addr += 64;
-	return is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_NUM, 1, 32), "size", 32) &&
-	       is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_BASE, 1, 9), "base", 9) &&
-	       is_nack(h, call(h, TQ_VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), "address",
-		       0) &&
-	       is_nack(h, tq_vu_front_call_u64(h->f, TQ_VU_SET_FEATURES, 0), "features", 0) &&
-	       is_nack(h,
-		       tq_vu_front_call_u64(h->f, TQ_VU_SET_PROTOCOL_FEATURES,
-					    TQ_BIT64(TQ_VU_PF_REPLY_ACK)),
-		       "protocol features", 0) &&
-	       is_ok(h, tq_vu_front_share_mem(h->f), "the same memory again") &&
-	       is_ok(h, tq_vu_front_call_u64(h->f, TQ_VU_SET_FEATURES, h->f->features),
-		     "the same features again");
+	return hc_is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_NUM, 1, 32), "size",
+			  32) &&
+	       hc_is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_BASE, 1, 9), "base", 9) &&
+	       hc_is_nack(h, hc_call(h, TQ_VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0),
+			  "address", 0) &&
+	       hc_is_nack(h, tq_vu_front_call_u64(h->f, TQ_VU_SET_FEATURES, 0), "features", 0) &&
+	       hc_is_nack(h,
+			  tq_vu_front_call_u64(h->f, TQ_VU_SET_PROTOCOL_FEATURES,
+					       TQ_BIT64(TQ_VU_PF_REPLY_ACK)),
+			  "protocol features", 0) &&
+	       hc_is_ok(h, tq_vu_front_share_mem(h->f), "the same memory again") &&
+	       hc_is_ok(h, tq_vu_front_call_u64(h->f, TQ_VU_SET_FEATURES, h->f->features),
+			"the same features again");
 }
 
 static bool m10_base(struct hc *h)
 {
 	static const uint32_t bad[] = { 0x10000, 0x8000ffff, UINT32_MAX };
 
-	if (!fresh(h, WITH_MEMORY))
+	if (!hc_fresh(h, WITH_MEMORY))
 		return false;
 	for (size_t i = 0; i < TQ_ARRAY_LEN(bad); i++) {
-		if (!is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_BASE, 1, bad[i]),
-			     "base", bad[i]))
+		if (!hc_is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_BASE, 1, bad[i]),
+				"base", bad[i]))
 			return false;
 	}
 	/* Any 16 bits are a legal index; whether the ring agrees is seen when it starts. */
@@ -430,9 +434,10 @@ static bool m11_not_offered(struct hc *h)
 			continue;
 		while (!tq_vu_size_ok(info, size_bytes))
 			size_bytes++;
-		if (!fresh(h, ATTACHED) ||
-		    !is_nack(h, call(h, request, zero, size_bytes, &h->f->mem_fd, info->fds_max),
-			     info->name, request))
+		if (!hc_fresh(h, ATTACHED) ||
+		    !hc_is_nack(h,
+				hc_call(h, request, zero, size_bytes, &h->f->mem_fd, info->fds_max),
+				info->name, request))
 			return false;
 	}
 	return true;
@@ -442,21 +447,21 @@ static bool m13_features(struct hc *h)
 {
 	for (uint32_t bit = 0; bit < 64; bit++) {
 		for (uint32_t k = 0; k < 2; k++) {
-			if (!fresh(h, NEGOTIATED))
+			if (!hc_fresh(h, NEGOTIATED))
 				return false;
 			if ((k ? h->f->protocol_offered : h->f->offered) & TQ_BIT64(bit))
 				continue;
 			tq_vu_front_call_u64(h->f,
 					     k ? TQ_VU_SET_PROTOCOL_FEATURES : TQ_VU_SET_FEATURES,
 					     TQ_BIT64(bit) | TQ_BIT64(TQ_VU_PF_REPLY_ACK));
-			if (!gone(h, k ? "protocol feature not offered" : "feature not offered"))
+			if (!hc_gone(h, k ? "protocol feature not offered" : "feature not offered"))
 				return false;
 		}
 	}
 	return true;
 }
 
-static int send_table(struct hc *h, const struct tq_vu_region *r, uint32_t n, uint32_t n_fds)
+int hc_send_table(struct hc *h, const struct tq_vu_region *r, uint32_t n, uint32_t n_fds)
 {
 	struct tq_vu_mem_table t = { .n = n };
 	const uint32_t n_sent = n == 0 ? 1 : TQ_MIN(n, 8u); /* a table of none has room for one */
@@ -465,7 +470,7 @@ static int send_table(struct hc *h, const struct tq_vu_region *r, uint32_t n, ui
 	for (uint32_t i = 0; i < 8; i++)
 		fds[i] = h->f->mem_fd;
 	memcpy(t.region, r, n_sent * sizeof(*r));
-	return call(h, TQ_VU_SET_MEM_TABLE, &t, 8 + 32 * n_sent, fds, n_fds);
+	return hc_call(h, TQ_VU_SET_MEM_TABLE, &t, 8 + 32 * n_sent, fds, n_fds);
 }
 
 static bool m14_tables(struct hc *h)
@@ -485,7 +490,7 @@ static bool m14_tables(struct hc *h)
 	};
 	struct tq_vu_region good, r[8];
 
-	if (!fresh(h, NEGOTIATED))
+	if (!hc_fresh(h, NEGOTIATED))
 		return false;
 	good = tq_vu_front_region(h->f);
 	for (size_t i = 0; i < TQ_ARRAY_LEN(bad); i++) {
@@ -493,34 +498,34 @@ static bool m14_tables(struct hc *h)
 					      good.size_bytes + (uint64_t)bad[i].size,
 					      good.user_addr + (uint64_t)bad[i].user,
 					      (uint64_t)bad[i].offset };
-		if (!is_nack(h, send_table(h, r, 1, 1), bad[i].name, i))
+		if (!hc_is_nack(h, hc_send_table(h, r, 1, 1), bad[i].name, i))
 			return false;
 	}
 	r[0] = good;
 	r[0].size_bytes = 0;
-	if (!is_nack(h, send_table(h, r, 1, 1), "size 0", 0) ||
-	    !is_nack(h, send_table(h, r, 0, 1), "0 regions", 0))
+	if (!hc_is_nack(h, hc_send_table(h, r, 1, 1), "size 0", 0) ||
+	    !hc_is_nack(h, hc_send_table(h, r, 0, 1), "0 regions", 0))
 		return false;
 	for (int i = 0; i < 8; i++)
 		r[i] = good;
-	return is_nack(h, send_table(h, r, 2, 2), "overlap", 2) &&
-	       is_nack(h, send_table(h, r, 8, 8), "overlap", 8) &&
-	       is_nack(h, send_table(h, r, 1, 2), "two descriptors for one region", 2) &&
-	       is_nack(h, send_table(h, r, 9, 8), "nine regions", 9) &&
-	       is_nack(h, send_table(h, r, UINT32_MAX, 8), "regions", UINT32_MAX) &&
-	       is_ok(h, send_table(h, &good, 1, 1), "the good one");
+	return hc_is_nack(h, hc_send_table(h, r, 2, 2), "overlap", 2) &&
+	       hc_is_nack(h, hc_send_table(h, r, 8, 8), "overlap", 8) &&
+	       hc_is_nack(h, hc_send_table(h, r, 1, 2), "two descriptors for one region", 2) &&
+	       hc_is_nack(h, hc_send_table(h, r, 9, 8), "nine regions", 9) &&
+	       hc_is_nack(h, hc_send_table(h, r, UINT32_MAX, 8), "regions", UINT32_MAX) &&
+	       hc_is_ok(h, hc_send_table(h, &good, 1, 1), "the good one");
 }
 
 static bool m14_changes(struct hc *h)
 {
 	struct tq_vu_region r;
 
-	if (!fresh(h, ATTACHED))
+	if (!hc_fresh(h, ATTACHED))
 		return false;
 	r = tq_vu_front_region(h->f);
 	for (int i = 0; i < 1000; i++) {
 		r.size_bytes = h->f->mem_bytes - (i % 2 ? 0 : 4096);
-		if (!is_ok(h, send_table(h, &r, 1, 1), "table changed while running"))
+		if (!hc_is_ok(h, hc_send_table(h, &r, 1, 1), "table changed while running"))
 			return false;
 	}
 	return true;
@@ -530,15 +535,16 @@ static bool m15_toggles(struct hc *h)
 {
 	uint64_t index = 1;
 
-	if (!fresh(h, ATTACHED))
+	if (!hc_fresh(h, ATTACHED))
 		return false;
 	for (int i = 0; i < 3000; i++) {
 		int rc = i % 3 == 0
 				 ? tq_vu_front_enable(h->f, 1, i % 2)
-				 : call(h, i % 3 == 1 ? TQ_VU_SET_VRING_KICK : TQ_VU_SET_VRING_CALL,
-					&index, 8, &h->f->ring[1].kick_fd, 1);
+				 : hc_call(h,
+					   i % 3 == 1 ? TQ_VU_SET_VRING_KICK : TQ_VU_SET_VRING_CALL,
+					   &index, 8, &h->f->ring[1].kick_fd, 1);
 
-		if (!is_ok(h, rc, "toggle"))
+		if (!hc_is_ok(h, rc, "toggle"))
 			return false;
 	}
 	return true;
@@ -548,210 +554,15 @@ static bool m19_mtu(struct hc *h)
 {
 	static const uint64_t bad[] = { 0, 1, 67, 9217, 65536, 1ULL << 40, UINT64_MAX };
 
-	if (!fresh(h, NEGOTIATED))
+	if (!hc_fresh(h, NEGOTIATED))
 		return false;
 	for (size_t i = 0; i < TQ_ARRAY_LEN(bad); i++) {
-		if (!is_nack(h, tq_vu_front_call_u64(h->f, TQ_VU_NET_SET_MTU, bad[i]), "mtu",
-			     bad[i]))
+		if (!hc_is_nack(h, tq_vu_front_call_u64(h->f, TQ_VU_NET_SET_MTU, bad[i]), "mtu",
+				bad[i]))
 			return false;
 	}
-	return is_nack(h, tq_vu_front_call_u64(h->f, TQ_VU_SEND_RARP, 0x0100005e0001), "RARP", 0);
-}
-
-/* ---- F: files ---- */
-
-static bool f01_file_shorter(struct hc *h)
-{
-	struct tq_vu_region r;
-
-	if (!fresh(h, NEGOTIATED))
-		return false;
-	r = tq_vu_front_region(h->f);
-	if (ftruncate(h->f->mem_fd, (off_t)h->f->mem_bytes - 1) < 0)
-		return fail(h, "ftruncate");
-	return is_nack(h, send_table(h, &r, 1, 1), "file one byte short", 0);
-}
-
-static void use_rings(struct hc *h)
-{
-	static const uint8_t frame[60] = { 2 };
-
-	for (uint32_t i = 1; i < h->f->n_rings; i += 2) {
-		(void)tq_drv_tx_add(&h->f->drv[i], NULL, frame, sizeof(frame), NULL);
-		tq_vu_front_kick(h->f, i);
-	}
-	for (int i = 0; i < 20; i++) {
-		if (h->conf.pump)
-			h->conf.pump(h->conf.pump_ctx);
-		else
-			poll(NULL, 0, 1);
-	}
-}
-
-static bool f02_truncate(struct hc *h)
-{
-	bool ok;
-
-	h->conf.unsealable = true;
-	ok = fresh(h, ATTACHED);
-	h->conf.unsealable = false;
-	if (!ok)
-		return false;
-	use_rings(h);
-	if (h->conf.pump) /* in one process our own mapping would fault as well: keep the rings, cut the rest */
-		ok = ftruncate(h->f->mem_fd, (off_t)h->f->mem_bytes - 4096) == 0;
-	else
-		ok = ftruncate(h->f->mem_fd, 0) == 0;
-	if (!ok)
-		return fail(h, "ftruncate");
-	/* Kicks, so that the device looks at rings that are gone. */
-	for (uint32_t i = 0; i < h->f->n_rings; i++)
-		(void)!write(h->f->ring[i].kick_fd, &(uint64_t){ 1 }, 8);
-	poll(NULL, 0, h->conf.pump ? 0 : 50);
-	return true; /* the honest front-end that follows tells whether the process lives */
-}
-
-static bool f02_sealed(struct hc *h)
-{
-	if (!fresh(h, ATTACHED))
-		return false;
-	return ftruncate(h->f->mem_fd, 0) < 0 || fail(h, "the file can still be shrunk");
-}
-
-static bool f03_punch(struct hc *h)
-{
-	if (!fresh(h, ATTACHED))
-		return false;
-	use_rings(h);
-	if (fallocate(h->f->mem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-		      (off_t)h->f->mem_bytes) < 0)
-		return fail(h, "fallocate: %s", strerror(errno));
-	(void)!write(h->f->ring[1].kick_fd, &(uint64_t){ 1 }, 8);
-	return true;
-}
-
-enum { FD_PIPE, FD_SOCKET, FD_ZERO, FD_DIR, FD_FILE, FD_TIMER, FD_EVENT, FD_MEMFD, FD_N };
-
-static int odd_fd(int kind)
-{
-	int p[2] = { -1, -1 };
-
-	switch (kind) {
-	case FD_PIPE:
-		if (pipe(p) == 0)
-			close(p[1]);
-		return p[0];
-	case FD_SOCKET:
-		return socket(AF_UNIX, SOCK_DGRAM, 0);
-	case FD_ZERO:
-		return open("/dev/zero", O_RDWR);
-	case FD_DIR:
-		return open("/", O_RDONLY);
-	case FD_FILE:
-		return open("/proc/self/exe", O_RDONLY);
-	case FD_TIMER:
-		return timerfd_create(CLOCK_MONOTONIC, 0);
-	case FD_EVENT:
-		return eventfd(0, 0);
-	default:
-		return memfd_create("odd", 0);
-	}
-}
-
-static bool f04_kinds(struct hc *h)
-{
-	static const char *const name[FD_N] = { "pipe", "datagram socket", "/dev/zero", "directory",
-						"file", "timerfd",         "eventfd",   "memfd" };
-
-	if (!fresh(h, NEGOTIATED))
-		return false;
-	for (int kind = 0; kind < FD_N; kind++) {
-		struct tq_vu_mem_table t = { .n = 1, .region = { tq_vu_front_region(h->f) } };
-		uint64_t index = 0;
-		int fd = odd_fd(kind);
-		bool ok;
-
-		ok = fd >= 0 &&
-		     is_nack(h, call(h, TQ_VU_SET_MEM_TABLE, &t, 40, &fd, 1), name[kind], 0);
-		if (kind != FD_EVENT)
-			ok = ok &&
-			     is_nack(h, call(h, TQ_VU_SET_VRING_KICK, &index, 8, &fd, 1),
-				     name[kind], 1) &&
-			     is_nack(h, call(h, TQ_VU_SET_VRING_CALL, &index, 8, &fd, 1),
-				     name[kind], 2) &&
-			     is_nack(h, call(h, TQ_VU_SET_VRING_ERR, &index, 8, &fd, 1), name[kind],
-				     3) &&
-			     is_nack(h, call(h, TQ_VU_SET_BACKEND_REQ_FD, NULL, 0, &fd, 1),
-				     name[kind], 4);
-		close(fd);
-		if (!ok)
-			return false;
-	}
-	return true;
-}
-
-/* A call eventfd that blocks and is full: nobody may wait for it. */
-static bool f06_full_call(struct hc *h)
-{
-	const uint64_t full = UINT64_MAX - 1;
-	uint64_t index = 1;
-	int fd = eventfd(0, 0);
-	int rc;
-
-	if (!fresh(h, ATTACHED)) {
-		close(fd);
-		return false;
-	}
-	(void)!write(fd, &full, sizeof(full));
-	rc = call(h, TQ_VU_SET_VRING_CALL, &index, 8, &fd, 1);
-	close(fd);
-	if (!is_ok(h, rc, "call"))
-		return false;
-	for (int i = 0; i < 5; i++)
-		use_rings(h);
-	return is_ok(h, tq_vu_front_stop(h->f), "stop with a full call eventfd");
-}
-
-static bool f07_kick_storm(struct hc *h)
-{
-	if (!fresh(h, ATTACHED))
-		return false;
-	for (int i = 0; i < 20000; i++) {
-		uint64_t v = 1;
-
-		(void)!write(h->f->ring[1].kick_fd, &v, sizeof(v));
-		if (i % 3 == 0) /* drained by us before the device can */
-			(void)!read(h->f->ring[1].kick_fd, &v, sizeof(v));
-	}
-	return is_ok(h, tq_vu_front_stop(h->f), "stop after a kick storm");
-}
-
-/* ---- S: sessions ---- */
-
-static bool s01_reconnects(struct hc *h)
-{
-	for (int i = 0; i < 100; i++) {
-		if (!fresh(h, i % 4))
-			return false;
-	}
-	return true;
-}
-
-static bool s04_every_stage(struct hc *h)
-{
-	for (uint32_t ring = 0; ring < 2 * h->conf.queue_pairs; ring++) {
-		for (int step = 0; step < 3; step++) {
-			if (!fresh(h, WITH_MEMORY))
-				return false;
-			for (uint32_t i = 0; i <= ring; i++)
-				tq_vu_front_start_ring(h->f, i, 0);
-			if (step > 0)
-				tq_vu_front_enable(h->f, ring, true);
-			if (step > 1)
-				tq_vu_front_stop_ring(h->f, ring, NULL);
-		}
-	}
-	return true;
+	return hc_is_nack(h, tq_vu_front_call_u64(h->f, TQ_VU_SEND_RARP, 0x0100005e0001), "RARP",
+			  0);
 }
 
 const struct hc_case hc_cases[] = {
@@ -776,15 +587,15 @@ const struct hc_case hc_cases[] = {
 	{ "M14", "1000 changed tables while running", m14_changes },
 	{ "M15", "enable, kick, call toggled", m15_toggles },
 	{ "M19", "absurd MTU, RARP", m19_mtu },
-	{ "F01", "file shorter than its region", f01_file_shorter },
-	{ "F02", "file truncated under running rings", f02_truncate },
-	{ "F02", "sealed against truncation where possible", f02_sealed },
-	{ "F03", "file punched under running rings", f03_punch },
-	{ "F04", "wrong kinds of descriptors", f04_kinds },
-	{ "F06", "call eventfd blocking and full", f06_full_call },
-	{ "F07", "kick storm", f07_kick_storm },
-	{ "S03", "100 reconnects", s01_reconnects },
-	{ "S04", "front-end gone in every state", s04_every_stage },
+	{ "F01", "file shorter than its region", hc_f01_file_shorter },
+	{ "F02", "file truncated under running rings", hc_f02_truncate },
+	{ "F02", "sealed against truncation where possible", hc_f02_sealed },
+	{ "F03", "file punched under running rings", hc_f03_punch },
+	{ "F04", "wrong kinds of descriptors", hc_f04_kinds },
+	{ "F06", "call eventfd blocking and full", hc_f06_full_call },
+	{ "F07", "kick storm", hc_f07_kick_storm },
+	{ "S03", "100 reconnects", hc_s01_reconnects },
+	{ "S04", "front-end gone in every state", hc_s04_every_stage },
 };
 const uint32_t hc_n_cases = TQ_ARRAY_LEN(hc_cases);
 
@@ -801,10 +612,11 @@ bool hc_run(struct hc *h, const struct hc_case *c)
 		int rc = tq_vu_front_new(&h->conf, &h->honest);
 
 		if (rc < 0)
-			return fail(h, "front-end: %s", strerror(-rc));
+			return hc_fail(h, "front-end: %s", strerror(-rc));
 	}
-	if (!is_ok(h, reach(h, h->honest, ATTACHED), "afterwards an honest front-end attaches") ||
-	    !is_ok(h, tq_vu_front_stop(h->honest), "afterwards an honest front-end stops"))
+	if (!hc_is_ok(h, reach(h, h->honest, ATTACHED),
+		      "afterwards an honest front-end attaches") ||
+	    !hc_is_ok(h, tq_vu_front_stop(h->honest), "afterwards an honest front-end stops"))
 		return false;
 	tq_vu_front_detach(h->honest);
 	return true;

@@ -3,11 +3,11 @@
 
 /* hostile.h - a front-end that owns socket, descriptors and memory files, and means harm.
  *
- * Why:     every case of the message and file rows is one named function, run against a daemon by tq-vufront and
- *          against the state machine alone by a unit test.
+ * Why:     every case of the message and file rows is one named function, run against a daemon by
+ *          tq-vufront and against the state machine alone by a unit test.
  * Thread:  one.
- * Error:   a case passes when the back-end refuses or ends the connection as it should, and serves an honest
- *          front-end afterwards.
+ * Error:   a case passes when the back-end refuses or ends the connection as it should, and serves
+ *          an honest front-end afterwards.
  */
 #ifndef TQ_TESTS_HOSTILE_H
 #define TQ_TESTS_HOSTILE_H
@@ -17,8 +17,8 @@
 #define HC_WHY_BYTES 240
 
 struct hc {
-	struct tq_vu_front_conf
-		conf; /* of every front-end: queue pairs of the port, pump, timeout */
+	/* of every front-end: queue pairs of the port, pump, timeout */
+	struct tq_vu_front_conf conf;
 	/* Connect f to the port: the caller knows how. Returns 0 or -errno. */
 	int (*connect)(void *ctx, struct tq_vu_front *f);
 	void *ctx;

@@ -190,7 +190,8 @@ static int go_until(struct vf_end *e, uint32_t n_calls)
 	uint64_t features;
 	int rc;
 
-	/* One answer shows that the port has let us in: it may be busy with the end of the one before. */
+	/* One answer shows that the port has let us in: it may be busy with the end of the one
+	 * before. */
 	do {
 		tq_vu_front_detach(e->f);
 		rc = vf_end_connect(e, e->f);
@@ -206,7 +207,8 @@ static int go_until(struct vf_end *e, uint32_t n_calls)
 	return rc;
 }
 
-/* In a child, so that the kernel closes everything at once. Returns 0 when all of the handshake was done before. */
+/* In a child, so that the kernel closes everything at once. Returns 0 when all of the handshake was
+ * done before. */
 static int die_after(const struct vf_options *o, const char *path, uint32_t n_calls)
 {
 	pid_t pid = fork();
@@ -318,16 +320,19 @@ static void usage(FILE *to)
 	      "modes:\n"
 	      "  --cycles N SOCKET    attach with all rings running and detach, N times\n"
 	      "  --hold SOCKET...     attach, print READY, stay idle until SIGTERM\n"
-	      "  --state-kill SOCKET  end after each message of a handshake, by close and by SIGKILL (TAP)\n"
+	      "  --state-kill SOCKET  end after each message of a handshake: close, SIGKILL (TAP)\n"
 	      "  --hostile SOCKET     attacks by messages and files (TAP)\n"
-	      "  --pair A B           send numbered frames from port A to port B, print counts (JSON)\n"
+	      "  --pair A B           numbered frames from port A to port B; counts (JSON)\n"
 	      "options:\n"
 	      "  --listen             listen at SOCKET: the daemon is the client\n"
-	      "  --queues N           queue pairs of the port (1)    --ring N   ring size (256)\n"
-	      "  --timeout S          of an attachment (5) --pid PID    of the daemon: count its descriptors\n"
+	      "  --queues N           queue pairs of the port (1)\n"
+	      "  --ring N             ring size (256)\n"
+	      "  --timeout S          of an attachment (5)\n"
+	      "  --pid PID            of the daemon: its descriptors are counted\n"
 	      "  --only ID            hostile: only this row, as M07\n"
 	      "  --rate N             pair: frames a second (as fast as it goes)\n"
-	      "  --time S             pair: seconds (5)    --size N     frame bytes (64)\n"
+	      "  --time S             pair: seconds (5)\n"
+	      "  --size N             pair: bytes of a frame (64)\n"
 	      "  --drain MS           pair: quiet time at the end (500)\n"
 	      "  --both               pair: B sends to A too\n"
 	      "  --no-announce        pair: no broadcast after attaching\n"

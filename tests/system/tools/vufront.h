@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* vufront.h - what the modes of tq-vufront share: endpoints that attach, lose and find their daemon again.
+/* vufront.h - what the modes of tq-vufront share: endpoints that attach, lose and find their daemon
+ * again.
  *
  * Thread:  one.
  * Error:   a mode prints what failed and returns an exit code: 0 passed, 1 failed.
@@ -26,7 +27,8 @@ struct vf_options {
 	uint32_t seconds;
 	uint32_t drain_ms; /* the end of --pair: quiet for this long */
 	bool both;         /* --pair: B sends to A too */
-	bool announce; /* --pair: each end sends a broadcast after it attached, so that its address is known */
+	/* --pair: each end sends a broadcast after it attached, so that its address is known */
+	bool announce;
 	uint8_t mac[2][6];
 };
 

@@ -6,8 +6,9 @@
  *      A driver TX -> daemon -> B driver RX      (and back with --both)
  *
  * The driver's own counts are the other half of conservation: sent = completed + available;
- * lost = sent - received - available, by number, so that a frame that was delivered and is still available
- * (the daemon was killed between the two) is not lost, and shows as duplicated when it comes again.
+ * lost = sent - received - available, by number, so that a frame that was delivered and is still
+ * available (the daemon was killed between the two) is not lost, and shows as duplicated when it
+ * comes again.
  */
 
 #include <errno.h>
@@ -318,7 +319,8 @@ static void run(struct pair *p)
 		;
 }
 
-/* Frames of a flow that are still in the sender's rings, and how many of them were received all the same. */
+/* Frames of a flow that are still in the sender's rings, and how many of them were received all the
+ * same. */
 static uint64_t available(const struct pair *p, uint32_t which, uint64_t *ret_received)
 {
 	const struct flow *fl = &p->flow[which];
