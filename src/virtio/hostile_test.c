@@ -171,6 +171,12 @@ static const struct row tx_rows[] = {
 		 { AT_SIDE, 0, 0x80000000u, 0, 0 } },
 	  .drop = TQ_DROP_TOO_LONG,
 	  .n_descs = 2 },
+	{ .name = "D09 the sum wraps u32 to a good length",
+	  .d = { { AT_SIDE, 0, 16, NEXT, 1 },
+		 { AT_SIDE, 0, 0xfffffff0u, NEXT, 2 },
+		 { AT_SIDE, 0, HDR + 60, 0, 0 } },
+	  .drop = TQ_DROP_TOO_LONG,
+	  .n_descs = 2 },
 	{ .name = "D09 one descriptor of 12 MiB",
 	  .d = { { AT_SIDE, 0, 12u << 20, 0, 0 } },
 	  .drop = TQ_DROP_TOO_LONG,
@@ -242,6 +248,16 @@ static const struct row tx_rows[] = {
 	  .table = { { AT_SIDE, 0, 1, NEXT, 1 }, { AT_SIDE, 0, 1, NEXT, 0 } },
 	  .drop = TQ_DROP_BAD_CHAIN,
 	  .n_descs = 130 },
+	{ .name = "D13 a table of two whose first is its own next",
+	  .d = { { AT_TABLE, 0, 32, IND, 0 } },
+	  .table = { { AT_SIDE, 0, HDR, NEXT, 0 }, { AT_SIDE, 12, 60, 0, 0 } },
+	  .drop = TQ_DROP_BAD_CHAIN,
+	  .n_descs = 130 },
+	{ .name = "D13 a table of two, next outside",
+	  .d = { { AT_TABLE, 0, 32, IND, 0 } },
+	  .table = { { AT_SIDE, 0, HDR, NEXT, 2 }, { AT_SIDE, 12, 60, 0, 0 } },
+	  .drop = TQ_DROP_BAD_CHAIN,
+	  .n_descs = 2 },
 	{ .name = "D13 table across regions",
 	  .d = { { AT_TABLE_CUT, 0, 32, IND, 0 } },
 	  .drop = TQ_DROP_BAD_CHAIN,
@@ -264,6 +280,24 @@ static const struct row tx_rows[] = {
 	  .drop = TQ_DROP_BAD_CHAIN,
 	  .n_descs = 2 },
 };
+
+/* The avail ring lies directly behind the table and can be made to look like a descriptor. */
+static void d01_next_one_behind_the_table(void **state)
+{
+	/* flags, idx and ring[0], ring[1] are its address, ring[2] and ring[3] its length. */
+	struct rig *g = rig_open(TQ_VQ_TX, SIZE, RIG_V1, 1024, 0x11 - 1);
+
+	(void)state;
+	g->drv.desc[0] = (struct tq_vring_desc){ RIG_GPA + 0x8000, HDR, NEXT, SIZE };
+	g->drv.avail->ring[2] = 60;
+	g->drv.avail->idx = 0x11;
+	assert_int_equal(g->drv.desc[SIZE].addr, 0x110000);
+	assert_true(0x110000 + 60 < rig_end(g, 0));
+	assert_int_equal(tq_vq_tx_peek(&g->vq, false), 1);
+	assert_int_equal(tq_vq_tx_frame(&g->vq, 0)->drop, TQ_DROP_BAD_CHAIN);
+	assert_int_equal(tq_vq_tx_frame(&g->vq, 0)->n_descs, 1);
+	rig_close(g);
+}
 
 /* Receiving: WRITE is added to every descriptor of the row. */
 static const struct row rx_rows[] = {
@@ -669,16 +703,39 @@ static void d15_sending_into_the_buffer_that_is_sent(void **state)
 	struct tq_frame f;
 
 	(void)state;
+	/* The first delivery fills the window, the second finds it filled. */
 	rig_post_raw(g, &d, 1);
-	rig_frame(&f, 1000,
-		  host + 64); /* payload lies inside the landing, 76 bytes before its place */
-	assert_int_equal(tq_vq_rx_deliver(&g->vq, &f), TQ_RX_OK);
-	for (uint32_t i = 204; i < 1000; i++) {
-		/* Header and copy fill [0, 140) and so 76 bytes of the payload; the rest moved
-		 * whole. */
-		assert_true(rig_frame_byte_is(i, host[HDR + i]));
+	rig_post_raw(g, &d, 1);
+	for (uint32_t round = 0; round < 2; round++) {
+		/* The payload lies inside the landing, 76 bytes before its place. */
+		rig_frame(&f, 1000, host + 64);
+		assert_int_equal(tq_vq_rx_deliver(&g->vq, &f), TQ_RX_OK);
+		/* Header and copy fill [0, 140) and so 76 bytes of it; the rest moved whole. */
+		for (uint32_t i = 204; i < 1000; i++)
+			assert_true(rig_frame_byte_is(i, host[HDR + i]));
 	}
 	rig_close(g);
+}
+
+static void d08_a_buffer_one_byte_short_is_never_written_beyond(void **state)
+{
+	(void)state;
+	for (uint32_t mergeable = 0; mergeable < 2; mergeable++) {
+		struct rig *g = rig_open(TQ_VQ_RX, 32, RIG_V1 | (mergeable ? RIG_MRG : 0), 128, 0);
+		uint8_t behind[1];
+		struct tq_frame f;
+
+		rig_frame(&f, 60, behind);
+		assert_true(tq_drv_rx_add(&g->drv, HDR + 60, NULL) == 0);
+		assert_true(tq_drv_rx_add(&g->drv, HDR + 59, NULL) == 1);
+		tq_drv_publish(&g->drv);
+		tq_drv_buf(&g->drv, 1)[HDR + 59] = 0xee;
+		assert_int_equal(tq_vq_rx_deliver(&g->vq, &f), TQ_RX_OK);
+		assert_int_equal(tq_vq_rx_deliver(&g->vq, &f),
+				 mergeable ? TQ_RX_EMPTY : TQ_RX_TOO_LONG);
+		assert_int_equal(tq_drv_buf(&g->drv, 1)[HDR + 59], 0xee);
+		rig_close(g);
+	}
 }
 
 static void d16_garbage_in_event_words_asks_for_one_signal_a_publish(void **state)
@@ -769,6 +826,8 @@ int main(void)
 		cmocka_unit_test(sending_rows),
 		cmocka_unit_test(sending_rows_without_indirect_refuse_every_table),
 		cmocka_unit_test(receiving_rows),
+		cmocka_unit_test(d01_next_one_behind_the_table),
+		cmocka_unit_test(d08_a_buffer_one_byte_short_is_never_written_beyond),
 		cmocka_unit_test(d09_a_receive_buffer_of_12_mib_is_used_up_to_a_frame),
 		cmocka_unit_test(d11_small_mergeable_buffers_are_bounded),
 		cmocka_unit_test(d11_many_pieces_fill_the_pool_and_end_too_long),
