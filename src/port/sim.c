@@ -62,8 +62,10 @@ void tq_sim_signal_burst(void *ctx, struct tq_ring *const *ring, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		struct tq_sim_guest *g = seat->world->guest[ring[i]->port->id];
 
-		if (g)
-			g->counters.interrupts++;
+		if (!g)
+			continue;
+		g->counters.interrupts++;
+		g->interrupts[ring[i]->index]++;
 	}
 }
 

@@ -62,6 +62,7 @@ struct tq_sim_guest {
 	uint8_t *host;
 	struct tq_drv *drv[2 * TQ_QUEUE_PAIRS_MAX]; /* by vhost-user ring index */
 	struct tq_sim_guest_counters counters;
+	uint64_t interrupts[2 * TQ_QUEUE_PAIRS_MAX]; /* by ring */
 	bool refill; /* receive buffers are posted again as they are taken; default true */
 };
 

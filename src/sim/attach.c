@@ -20,8 +20,15 @@ struct tq_attach {
 	bool leaving;
 	uint32_t n_running;
 	bool running[2 * TQ_QUEUE_PAIRS_MAX];
-	bool restart[2 * TQ_QUEUE_PAIRS_MAX]; /* start again when it is stopped */
-	char text[64];                        /* why the guest leaves */
+	bool stopping[2 * TQ_QUEUE_PAIRS_MAX]; /* asked for, not answered */
+	bool restart[2 * TQ_QUEUE_PAIRS_MAX];  /* start again when it is stopped */
+	struct {
+		uint64_t interrupts;
+		uint16_t told;        /* used index at the last of them */
+		uint64_t since_ns;    /* completions it does not know of; 0: none */
+	} signal[TQ_QUEUE_PAIRS_MAX]; /* of sending rings */
+	uint64_t signal_late_ns;
+	char text[64]; /* why the guest leaves */
 };
 
 static int attach_open(void *ctx, const struct tq_attach_conf *conf, struct tq_vport *owner,
@@ -64,6 +71,7 @@ static void finish(struct tq_attach *a)
 	if (a->guest && a->leaving && a->n_running == 0) {
 		const struct tq_sim_guest_counters *c = &a->guest->counters;
 
+		sim_sink(s, a->guest); /* what was delivered until now counts as received */
 		for (uint32_t pair = 0; pair < a->guest->conf.n_pairs; pair++)
 			s->gone_abandoned_frames += tq_sim_guest_waiting(a->guest, pair);
 		s->gone_sent_frames += c->sent;
@@ -81,16 +89,23 @@ static void finish(struct tq_attach *a)
 	}
 }
 
+static void stop_ring(struct tq_attach *a, uint32_t ring)
+{
+	if (!a->running[ring] || a->stopping[ring])
+		return;
+	a->stopping[ring] = true;
+	tq_vport_ring_stop(a->owner, ring);
+}
+
 static void attach_disconnect(struct tq_attach *a, const char *text)
 {
 	if (!a->guest || a->leaving)
 		return;
 	a->leaving = true;
 	snprintf(a->text, sizeof(a->text), "%s", text ? text : "disconnected");
-	for (uint32_t i = 0; i < 2 * a->guest->conf.n_pairs; i++) {
-		if (a->running[i])
-			tq_vport_ring_stop(a->owner, i);
-	}
+	/* The last answer may come inside: the guest is gone then. */
+	for (uint32_t i = 0; a->leaving && i < 2 * TQ_QUEUE_PAIRS_MAX; i++)
+		stop_ring(a, i);
 	finish(a);
 }
 
@@ -117,11 +132,11 @@ static void start_ring(struct tq_attach *a, uint32_t ring)
 
 static void attach_ring_stopped(struct tq_attach *a, uint32_t ring, uint16_t avail_index)
 {
-	tq_verify(a->running[ring]);
+	tq_verify(a->running[ring] && a->stopping[ring]);
 	/* What the device reports must be where the driver side counts it to be. */
 	if (ring % 2 && avail_index != a->guest->drv[ring]->used->idx)
 		a->guest->counters.errors++;
-	a->running[ring] = false;
+	a->running[ring] = a->stopping[ring] = false;
 	a->n_running--;
 	if (a->restart[ring] && !a->leaving)
 		start_ring(a, ring);
@@ -199,6 +214,8 @@ int sim_guest_attach(struct sim *s, const char *name, const struct tq_sim_guest_
 	if (err)
 		return err;
 	s->by_id[guest_conf.port_id] = a;
+	memset(a->signal, 0, sizeof(a->signal));
+	a->signal_late_ns = 0;
 	tq_vport_attached(a->owner);
 	for (uint32_t i = 0; i < 2 * guest_conf.n_pairs; i++)
 		start_ring(a, i);
@@ -219,9 +236,54 @@ int sim_guest_restart(struct sim *s, uint32_t port_id, uint32_t ring)
 {
 	struct tq_attach *a = s->by_id[port_id];
 
-	if (!a || a->leaving || !a->running[ring])
+	if (!a || a->leaving || ring >= 2 * a->guest->conf.n_pairs)
 		return -ENOTCONN;
+	if (!a->running[ring] || a->stopping[ring])
+		return -EBUSY;
 	a->restart[ring] = true;
-	tq_vport_ring_stop(a->owner, ring);
+	stop_ring(a, ring);
 	return 0;
+}
+
+void sim_sinks(struct sim *s)
+{
+	struct tq_attach *a;
+
+	TAILQ_FOREACH(a, &s->attaches, link) {
+		if (a->guest)
+			sim_sink(s, a->guest);
+	}
+}
+
+static void watch_ring(struct tq_attach *a, uint32_t pair)
+{
+	const struct tq_sim_guest *g = a->guest;
+	uint16_t used = g->drv[2 * pair + 1]->used->idx;
+	uint64_t interrupts = g->interrupts[2 * pair + 1];
+
+	if (a->signal[pair].since_ns)
+		a->signal_late_ns =
+			TQ_MAX(a->signal_late_ns, a->s->now_ns - a->signal[pair].since_ns);
+	if (interrupts != a->signal[pair].interrupts) {
+		a->signal[pair].interrupts = interrupts;
+		a->signal[pair].told = used;
+		a->signal[pair].since_ns = 0;
+	} else if (used != a->signal[pair].told && a->signal[pair].since_ns == 0) {
+		a->signal[pair].since_ns = a->s->now_ns;
+	}
+}
+
+void sim_watch_signals(struct sim *s)
+{
+	struct tq_attach *a;
+
+	TAILQ_FOREACH(a, &s->attaches, link) {
+		for (uint32_t pair = 0; a->guest && pair < a->guest->conf.n_pairs; pair++)
+			watch_ring(a, pair);
+	}
+}
+
+uint64_t sim_signal_late_ns(const struct sim *s, uint32_t port_id)
+{
+	return s->by_id[port_id] ? s->by_id[port_id]->signal_late_ns : 0;
 }

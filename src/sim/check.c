@@ -19,7 +19,7 @@ static struct guest_sums sum_guests(struct sim *s)
 				.errors = s->gone_errors };
 
 	for (uint32_t i = 0; i < TQ_PORTS_MAX; i++) {
-		struct tq_sim_guest *guest = sim_guest(s, i);
+		struct tq_sim_guest *guest = s->by_id[i] ? sim_guest(s, i) : NULL;
 
 		if (!guest)
 			continue;
@@ -38,7 +38,7 @@ bool sim_conserved(struct sim *s, char *ret_why, size_t size_bytes)
 	struct tq_totals t;
 	uint64_t by_reason = 0;
 
-	sim_traffic(s); /* sinks take what was delivered */
+	sim_sinks(s);
 	g = sum_guests(s);
 	tq_control_totals(s->c, &t);
 	for (uint32_t r = 0; r < TQ_DROP_N; r++)

@@ -7,8 +7,8 @@
  *   detach PORT                      it goes; what it had made available is abandoned
  *   restart PORT tx|rx [PAIR]        its ring is stopped and started at the index reported
  *   refill PORT on|off               does the guest post receive buffers again?
- *   flow NAME FROM TO [bytes=1514] [rate=100Mbit] [frames=N] [pair=0]
- *                                    TO is a port or `all`; without rate as much as the ring takes
+ *   flow NAME FROM TO [bytes=1514 [to=1514]] [rate=100Mbit] [frames=N] [pair=0] [odd=spoof|group|vlan|...]
+ *                                    TO is a port, `all` or `nobody`; without rate as much as the ring takes
  *   stop NAME / start NAME           flows
  *   run TIME                         "10ms"
  *   set PATH VALUE | add PATH [YAML] | del PATH | apply FILE        a change of the configuration
@@ -195,34 +195,55 @@ static struct sim_flow *find_flow(struct script *x, const char *name)
 	return NULL;
 }
 
+static bool find_destination(struct script *x, const char *name, uint32_t *ret_to)
+{
+	*ret_to = SIM_BROADCAST;
+	if (strcmp(name, "all") == 0)
+		return true;
+	*ret_to = SIM_NOBODY;
+	return strcmp(name, "nobody") == 0 || find_port(x, name, ret_to);
+}
+
+static bool find_odd(const char *name, enum sim_odd *ret_odd)
+{
+	for (int i = 0; i < SIM_ODD_N; i++) {
+		if (strcmp(name, sim_odd_name((enum sim_odd)i)) == 0) {
+			*ret_odd = (enum sim_odd)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static int do_flow(struct script *x)
 {
-	const char *rate = option(x, 4, "rate");
+	const char *rate = option(x, 4, "rate"), *odd = option(x, 4, "odd");
+	enum sim_odd kind = SIM_ODD_NONE;
 	struct sim_flow *f;
 	uint64_t bits_s = 0;
-	uint32_t from, to = SIM_BROADCAST;
+	uint32_t from, to;
 	int at = 0;
 
 	if (x->n_words < 4 || find_flow(x, x->word[1]))
 		return bad(x, "flow NAME FROM TO ..., with a new name");
-	if (!find_port(x, x->word[2], &from) ||
-	    (strcmp(x->word[3], "all") != 0 && !find_port(x, x->word[3], &to)))
+	if (!find_port(x, x->word[2], &from) || !find_destination(x, x->word[3], &to))
 		return -EINVAL;
 	if (rate && tq_unit_parse(TQ_UNIT_RATE, rate, &bits_s, NULL))
 		return bad(x, "rate needs a unit: 100Mbit");
+	if (odd && !find_odd(odd, &kind))
+		return bad(x, "odd is none, spoof, group, vlan, reserved, bad_header or bad_chain");
 	while (at < SIM_FLOWS_MAX && x->flow[at].flow)
 		at++;
-	f = sim_flow_new(x->s);
+	f = sim_flow_new(x->s, from, to);
 	if (!f || at == SIM_FLOWS_MAX)
 		return bad(x, "too many flows");
 	f->on = true;
-	f->from = from;
-	f->to = to;
+	f->odd = kind;
 	f->pair = (uint32_t)option_number(x, 4, "pair", 0);
 	f->frame_bytes = (uint32_t)option_number(x, 4, "bytes", 1514);
+	f->frame_bytes_max = TQ_MAX((uint32_t)option_number(x, 4, "to", 0), f->frame_bytes);
 	f->left_frames = option_number(x, 4, "frames", UINT64_MAX);
 	f->gap_ns = bits_s ? tq_muldiv_u64(f->frame_bytes * 8ULL, TQ_NS_PER_S, bits_s) : 0;
-	f->next_ns = x->s->now_ns;
 	x->flow[at].flow = f;
 	snprintf(x->flow[at].name, sizeof(x->flow[at].name), "%s", x->word[1]);
 	return 0;

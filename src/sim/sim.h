@@ -24,20 +24,39 @@
 #define SIM_FLOWS_MAX 256
 #define SIM_TICK_NS 1000ULL /* a worker that wants to be called at once is called so much later */
 
-/* One flow of frames from a port; the sequence number of each frame is checked where it arrives. */
+/* What is wrong with the frames of a flow; they are dropped for that reason. */
+enum sim_odd {
+	SIM_ODD_NONE,
+	SIM_ODD_SPOOF,      /* somebody else's source */
+	SIM_ODD_GROUP,      /* a multicast source */
+	SIM_ODD_VLAN,       /* tagged */
+	SIM_ODD_RESERVED,   /* to 01:80:c2:00:00:00 */
+	SIM_ODD_BAD_HEADER, /* a net header that was not negotiated */
+	SIM_ODD_BAD_CHAIN,  /* a descriptor the device may only write */
+	SIM_ODD_N
+};
+const char *sim_odd_name(enum sim_odd odd); /* "spoof", ... */
+
+/* One flow of frames from a port. Each frame that is long enough carries its flow and a sequence number, which are
+ * checked where it arrives. */
 struct sim_flow {
 	bool used, on;
-	uint32_t from, to; /* control's port ids; to: SIM_BROADCAST */
+	uint16_t
+		generation; /* of the slot: late frames of an earlier flow are not taken for this one's */
+	enum sim_odd odd;
+	uint32_t from, to; /* control's port ids; to: SIM_BROADCAST, SIM_NOBODY */
 	uint32_t pair;
-	uint32_t frame_bytes;
-	uint64_t gap_ns; /* 0: greedy, as many as the ring takes */
+	uint32_t frame_bytes, frame_bytes_max; /* lengths are drawn from this range */
+	uint64_t gap_ns;                       /* 0: greedy, as many as the ring takes */
 	uint64_t next_ns;
 	uint64_t left_frames; /* UINT64_MAX: no end */
-	uint64_t sent;
-	uint64_t seq_expected[TQ_PORTS_MAX]; /* by receiver */
-	uint64_t received, skipped, reordered;
+	uint64_t sent, numbered;
+	uint32_t seq_expected[TQ_PORTS_MAX]; /* by receiver */
+	/* reordered: behind a later one, or twice; damaged: not as it was sent */
+	uint64_t received, skipped, reordered, damaged;
 };
 #define SIM_BROADCAST UINT32_MAX
+#define SIM_NOBODY (UINT32_MAX - 1) /* an address that nobody has */
 
 struct sim {
 	struct tq_control *c;
@@ -50,6 +69,9 @@ struct sim {
 	TAILQ_HEAD(, tq_attach) attaches;      /* of all ports that are up */
 	struct tq_attach *by_id[TQ_PORTS_MAX]; /* those with a guest, by control's port id */
 	struct sim_flow flow[SIM_FLOWS_MAX];
+	uint32_t n_flows; /* none is used from here on */
+	uint64_t mac[TQ_PORTS_MAX],
+		mac_revision; /* source addresses by port id, of this revision of the configuration */
 	/* of guests that are gone */
 	uint64_t gone_sent_frames, gone_received_frames, gone_abandoned_frames, gone_errors;
 };
@@ -77,16 +99,27 @@ int sim_guest_attach(struct sim *s, const char *name, const struct tq_sim_guest_
 /* It goes: its rings are stopped first. What it had made available and nobody took is counted as abandoned.
  * Returns 0; -ENOTCONN. */
 int sim_guest_detach(struct sim *s, uint32_t port_id);
-/* Stop one ring and start it again at the index that was reported. Returns 0; -ENOTCONN. */
+/* Stop one ring and start it again at the index that was reported. Returns 0; -ENOTCONN; -EBUSY it is on its way. */
 int sim_guest_restart(struct sim *s, uint32_t port_id, uint32_t ring);
 
+/* All guests take what arrived. */
+void sim_sinks(struct sim *s);
+/* After each step: which completions have the guests not been told of yet? */
+void sim_watch_signals(struct sim *s);
+/* The longest time a completion of the present guest waited for its interrupt; 0: there is none. */
+uint64_t sim_signal_late_ns(const struct sim *s, uint32_t port_id);
+
 /* ---- traffic.c ---- */
-struct sim_flow *sim_flow_new(struct sim *s);
+/* NULL: too many. Off, with defaults: greedy 1514-byte frames on pair 0. */
+struct sim_flow *sim_flow_new(struct sim *s, uint32_t from, uint32_t to);
+void sim_flow_free(struct sim_flow *f);
 /* Sources whose time has come put frames into their rings; sinks take what arrived. */
 void sim_traffic(struct sim *s);
+void sim_sink(struct sim *s, struct tq_sim_guest *g); /* one guest's part of sim_sinks() */
 /* When a paced flow has its next frame; TQ_TIME_NEVER_NS: none. */
 uint64_t sim_traffic_next_ns(const struct sim *s);
-uint64_t sim_mac(uint32_t port_id);
+/* The address a guest uses: the configured one, else one made of its port id. */
+uint64_t sim_mac(struct sim *s, uint32_t port_id);
 
 /* ---- check.c ---- */
 /* taken + replicated = delivered + dropped + waiting, and the guests' own counts agree. Writes why not. */

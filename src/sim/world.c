@@ -118,13 +118,18 @@ bool sim_free(struct sim *s)
 
 static void step_workers(struct sim *s)
 {
+	bool stepped = false;
+
 	for (uint32_t i = 0; i < s->n_workers; i++) {
 		if (s->now_ns < s->step_at_ns[i] && !s->bell[i] &&
 		    !tq_sim_kick_pending(tq_sim_seat(s->world, i)))
 			continue;
 		s->bell[i] = false;
 		s->step_at_ns[i] = tq_worker_step(tq_control_worker(s->c, i), s->now_ns);
+		stepped = true;
 	}
+	if (stepped)
+		sim_watch_signals(s);
 }
 
 static uint64_t next_ns(const struct sim *s, uint64_t end_ns)
