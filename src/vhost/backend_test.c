@@ -120,6 +120,7 @@ static void test_attach_as_uml(void **state)
 	struct tq_vu_mem_table t = { .n = 1 };
 	union tq_vu_payload reply;
 	int sv[2];
+	const uint32_t fds = count_fds();
 	uint64_t index = 1;
 
 	(void)state;
@@ -147,6 +148,7 @@ static void test_attach_as_uml(void **state)
 	close(sv[1]);
 	send_frames(&p, 1, 5);
 	pair_close(&p);
+	assert_int_equal(count_fds(), fds);
 }
 
 /* A ring starts when its last condition comes true, whichever that is, and not before. */
@@ -186,6 +188,54 @@ static void test_start_conditions(void **state)
 		assert_int_equal(p.o.ring[1].call_fd, -1);
 		pair_close(&p);
 	}
+}
+
+/* Addresses that are not the guest's, or not aligned, or come too early. */
+static void test_ring_addresses(void **state)
+{
+	static const struct {
+		int64_t desc, avail, used; /* added to the good ones; page: 4096 behind the end */
+		uint32_t flags;
+		int rc;
+	} row[] = {
+		{ 0, 0, 0, 0, 0 },
+		{ 0, 0, 0, TQ_VU_VRING_F_LOG, 0 },
+		{ 0, 0, 0, 2, -EREMOTEIO },
+		{ 8, 0, 0, 0, -EREMOTEIO },
+		{ 0, 1, 0, 0, -EREMOTEIO },
+		{ 0, 0, 2, 0, -EREMOTEIO },
+		{ 1LL << 40, 0, 0, 0, -EREMOTEIO },
+		{ 0, 1LL << 40, 0, 0, -EREMOTEIO },
+		{ 0, 0, 1LL << 40, 0, -EREMOTEIO },
+		{ INT64_MIN, 0, 0, 0, -EREMOTEIO },
+	};
+	struct pair p;
+
+	(void)state;
+	pair_open_all(&p, 1);
+	assert_int_equal(tq_vu_front_negotiate(p.f), 0);
+	for (size_t i = 0; i < 2 * TQ_ARRAY_LEN(row); i++) {
+		const size_t k = i % TQ_ARRAY_LEN(row);
+		struct tq_vu_vring_addr a = tq_vu_front_addr(p.f, 0);
+
+		/* First round without memory and size: all are refused. */
+		if (i == TQ_ARRAY_LEN(row)) {
+			assert_int_equal(tq_vu_front_share_mem(p.f), 0);
+			assert_int_equal(tq_vu_front_call(p.f, TQ_VU_SET_VRING_ADDR, &a, sizeof(a),
+							  NULL, 0, NULL),
+					 -EREMOTEIO);
+			assert_int_equal(tq_vu_front_call_state(p.f, TQ_VU_SET_VRING_NUM, 0, 64),
+					 0);
+		}
+		a.desc_user_addr += (uint64_t)row[k].desc;
+		a.avail_user_addr += (uint64_t)row[k].avail;
+		a.used_user_addr += (uint64_t)row[k].used;
+		a.flags = row[k].flags;
+		assert_int_equal(tq_vu_front_call(p.f, TQ_VU_SET_VRING_ADDR, &a, sizeof(a), NULL, 0,
+						  NULL),
+				 i < TQ_ARRAY_LEN(row) ? -EREMOTEIO : row[k].rc);
+	}
+	pair_close(&p);
 }
 
 /* Identical repetition changes nothing: QEMU repeats per queue pair while the first runs. */
@@ -279,6 +329,7 @@ static void test_reset(void **state)
 	assert_int_equal(info(&p).n_regions, 1);
 	assert_false(info(&p).ring[1].enabled || info(&p).ring[1].has_kick ||
 		     info(&p).ring[1].size);
+	assert_int_equal(tq_vu_front_enable(p.f, 1, true), -EREMOTEIO); /* before SET_FEATURES */
 	tq_vu_front_reboot(p.f);
 	assert_int_equal(tq_vu_front_attach(p.f), 0);
 	send_frames(&p, 1, 3);
@@ -490,11 +541,17 @@ static void test_attach_detach_1000(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_attach_as_qemu),     cmocka_unit_test(test_attach_as_uml),
-		cmocka_unit_test(test_start_conditions),   cmocka_unit_test(test_repetition),
-		cmocka_unit_test(test_stop_keeps_index),   cmocka_unit_test(test_reset),
-		cmocka_unit_test(test_late_owner),         cmocka_unit_test(test_mem_slots),
-		cmocka_unit_test(test_mem_table_switch),   cmocka_unit_test(test_replacement_rate),
+		cmocka_unit_test(test_attach_as_qemu),
+		cmocka_unit_test(test_attach_as_uml),
+		cmocka_unit_test(test_start_conditions),
+		cmocka_unit_test(test_ring_addresses),
+		cmocka_unit_test(test_repetition),
+		cmocka_unit_test(test_stop_keeps_index),
+		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_late_owner),
+		cmocka_unit_test(test_mem_slots),
+		cmocka_unit_test(test_mem_table_switch),
+		cmocka_unit_test(test_replacement_rate),
 		cmocka_unit_test(test_attach_detach_1000),
 	};
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -180,6 +182,7 @@ static void test_mem_sizes(void **state)
 		{ 1ULL << 63, 4096, -EFBIG },
 	};
 	struct tq_fd_mem mem;
+	struct statfs fs;
 	int fd = open_memfd();
 
 	(void)state;
@@ -187,6 +190,17 @@ static void test_mem_sizes(void **state)
 		assert_int_equal(tq_fd_check_mem(fd, row[i].offset, row[i].size, &mem), row[i].rc);
 	assert_int_equal(mem.file_bytes, 8192);
 	assert_int_equal(mem.page_bytes, 4096);
+	close(fd);
+	/* Directories of tmpfs have a size too. */
+	fd = open("/dev/shm", O_RDONLY);
+	if (fd >= 0)
+		assert_int_equal(tq_fd_check_mem(fd, 0, 1, &mem), -EINVAL);
+	close(fd);
+	/* A file of a disk, unless this system runs from tmpfs. */
+	fd = open("/proc/self/exe", O_RDONLY);
+	assert_int_equal(fstatfs(fd, &fs), 0);
+	if (fs.f_type != TMPFS_MAGIC)
+		assert_int_equal(tq_fd_check_mem(fd, 0, 4096, &mem), -EINVAL);
 	close(fd);
 }
 
