@@ -45,6 +45,8 @@ static void append_waiter(struct tq_sched *s, uint32_t queue, uint32_t node)
 
 	if (q->rx_node != node || q->rx_tag < s->rx[node].v)
 		q->rx_tag = s->rx[node].v;
+	if (q->rx_node != node)
+		q->rx_own_tag = 0;
 	q->rx_node = node;
 	q->rx_next = TQ_QUEUE_NONE;
 	q->rx_prev = n->queue_last;
@@ -111,8 +113,8 @@ static uint32_t tenant_of(const struct tq_sched *s, uint32_t node)
 	return node;
 }
 
-/* The waiter whose tenant took least. A tenant's tag is the largest of its queues': many queues are not many
- * turns. Looks at the first waiters only; with more of them those looked at go to the end. */
+/* Of the tenant that took least, the waiter that took least. A tenant's tag is the largest of its queues': many
+ * queues are not many turns. Looks at the first waiters only; with more of them those looked at go to the end. */
 static uint32_t next_turn(struct tq_sched *s, uint32_t node)
 {
 	struct tq_node *n = &s->node[node];
@@ -126,9 +128,13 @@ static uint32_t next_turn(struct tq_sched *s, uint32_t node)
 
 		if (t->stamp != s->rx_stamp) {
 			t->stamp = s->rx_stamp;
-			t->scan_first = i;
+			t->scan_best = i;
 			t->scan_tag = t->tag_node == node ? t->tag : 0;
 		}
+		if (t->tag_node == node) /* a newcomer begins where the others are */
+			s->queue[i].rx_own_tag = TQ_MAX(s->queue[i].rx_own_tag, t->own_v);
+		if (s->queue[i].rx_own_tag < s->queue[t->scan_best].rx_own_tag)
+			t->scan_best = i;
 		t->scan_tag = TQ_MAX(t->scan_tag, s->queue[i].rx_tag);
 		last = i;
 		i = s->queue[i].rx_next;
@@ -136,7 +142,7 @@ static uint32_t next_turn(struct tq_sched *s, uint32_t node)
 	for (i = n->queue_first; looks > 0; looks--) {
 		struct tq_rx_turns *t = &s->rx[tenant_of(s, s->queue[i].head.leaf)];
 
-		if (t->scan_first == i && t->scan_tag < best_tag) {
+		if (t->scan_best == i && t->scan_tag < best_tag) {
 			best = i;
 			best_tag = t->scan_tag;
 		}
@@ -190,6 +196,9 @@ void tq_rx_served(struct tq_sched *s, uint32_t queue, uint32_t rx, uint64_t byte
 			struct tq_rx_turns *t = &s->rx[tenant_of(s, q->head.leaf)];
 
 			q->rx_tag = TQ_MAX(q->rx_tag, s->rx[rx].v) + bytes;
+			t->own_v = t->tag_node == rx ? TQ_MAX(t->own_v, q->rx_own_tag)
+						     : q->rx_own_tag;
+			q->rx_own_tag += bytes;
 			t->tag = q->rx_tag;
 			t->tag_node = rx;
 		}

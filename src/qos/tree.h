@@ -83,13 +83,14 @@ static_assert(sizeof(struct tq_node) == 128, "two cache lines");
 
 /* Whose turn it is at a receiver. Fields of rx nodes, of tenants (tx), and of one scan. */
 struct tq_rx_turns {
-	uint64_t v;          /* rx: tag of the last turn, bytes */
-	uint64_t tag;        /* tenant: bytes taken at tag_node, as a start tag */
-	uint64_t scan_tag;   /* tenant: the largest of its waiting queues */
-	uint32_t turn;       /* rx: the queue that was woken last */
-	uint32_t tag_node;   /* tenant: the receiver it had a turn at last */
-	uint32_t stamp;      /* tenant: seen in this scan */
-	uint32_t scan_first; /* tenant: its first queue in this scan */
+	uint64_t v;         /* rx: tag of the last turn, bytes */
+	uint64_t tag;       /* tenant: bytes taken at tag_node, as a start tag */
+	uint64_t scan_tag;  /* tenant: the largest of its waiting queues */
+	uint64_t own_v;     /* tenant: own tag of its queue that had the last turn there, bytes */
+	uint32_t turn;      /* rx: the queue that was woken last */
+	uint32_t tag_node;  /* tenant: the receiver it had a turn at last */
+	uint32_t stamp;     /* tenant: seen in this scan */
+	uint32_t scan_best; /* tenant: its queue that took least, in this scan */
 };
 
 struct tq_sched_queue {
@@ -99,6 +100,7 @@ struct tq_sched_queue {
 	uint32_t next, prev;       /* queues of the same leaf */
 	uint32_t rx_next, rx_prev; /* queues that wait for the same rx node */
 	uint64_t rx_tag;           /* what its tenant had taken there when it last had a turn */
+	uint64_t rx_own_tag;       /* what it had taken itself, among the queues of its tenant */
 	uint32_t rx_node;          /* the one it waits for */
 	uint8_t state;             /* enum tq_queue_state */
 };
