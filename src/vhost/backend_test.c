@@ -306,6 +306,7 @@ static void test_stop_keeps_index(void **state)
 
 static void test_reset(void **state)
 {
+	struct tq_vu_vring_addr a;
 	struct pair p;
 	uint64_t v = 0;
 
@@ -329,7 +330,12 @@ static void test_reset(void **state)
 	assert_int_equal(info(&p).n_regions, 1);
 	assert_false(info(&p).ring[1].enabled || info(&p).ring[1].has_kick ||
 		     info(&p).ring[1].size);
-	assert_int_equal(tq_vu_front_enable(p.f, 1, true), -EREMOTEIO); /* before SET_FEATURES */
+	/* As before the first SET_FEATURES: neither enabling nor addressing. */
+	a = tq_vu_front_addr(p.f, 1);
+	assert_int_equal(tq_vu_front_enable(p.f, 1, true), -EREMOTEIO);
+	assert_int_equal(tq_vu_front_call_state(p.f, TQ_VU_SET_VRING_NUM, 1, 64), 0);
+	assert_int_equal(tq_vu_front_call(p.f, TQ_VU_SET_VRING_ADDR, &a, sizeof(a), NULL, 0, NULL),
+			 -EREMOTEIO);
 	tq_vu_front_reboot(p.f);
 	assert_int_equal(tq_vu_front_attach(p.f), 0);
 	send_frames(&p, 1, 3);
