@@ -28,7 +28,7 @@ packages() { # GROUP PACKAGE WHY
 		run   iperf3           traffic in the guests
 		run   iproute2         addresses, taps and veth pairs
 		run   procps           looks at processes in tests
-		test  dpdk             dpdk-testpmd: virtio-user guests
+		test  dpdk-dev         dpdk-testpmd: virtio-user guests
 		test  qemu-system-x86  QEMU guests
 		test  tcpdump          looks into captures of device links
 		test  ethtool          offloads of taps and veth pairs
