@@ -20,9 +20,10 @@ int tq_worker_new(const struct tq_worker_conf *conf, struct tq_worker **ret_w)
 	if (conf->id >= TQ_WORKERS_MAX || !conf->snapshot || !conf->io.signal_burst ||
 	    !conf->io.kicked_burst || !conf->io.kick_add || !conf->io.kick_del)
 		return -EINVAL;
-	w = calloc(1, sizeof(*w));
+	w = aligned_alloc(TQ_CACHE_LINE_BYTES, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
+	memset(w, 0, sizeof(*w));
 	err = tq_sched_new(&limits, &w->sched);
 	if (err) {
 		free(w);
