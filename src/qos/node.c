@@ -119,7 +119,10 @@ void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind
 	tq_bucket_init(&n->max, p->max_bytes_s, p->burst_bytes, now_ns);
 	tq_bucket_init(&n->pps, p->pps, p->burst_frames, now_ns);
 	memset(&s->stats[node], 0, sizeof(s->stats[node]));
-	s->rx[node] = (struct tq_rx_turns){ .turn = TQ_QUEUE_NONE, .tag_node = TQ_NODE_NONE };
+	/* v stays: tags that queues got from an earlier node of this id must not be far ahead of it. */
+	s->rx[node] = (struct tq_rx_turns){ .v = s->rx[node].v,
+					    .turn = TQ_QUEUE_NONE,
+					    .tag_node = TQ_NODE_NONE };
 	if (kind == TQ_NODE_RX)
 		return;
 	for (l = 0; l < s->n_links; l++)

@@ -336,6 +336,31 @@ static void test_rx(void **state)
 	tq_sched_free(s);
 }
 
+/* Credit is back, two wait: one has the turn, and a newcomer does not overtake the other. */
+static void test_rx_turn(void **state)
+{
+	struct tq_sched *s = setup();
+	struct tq_head h = head(PORT2, RX_PORT, 600);
+	struct tq_pick p;
+
+	(void)state;
+	tq_sched_node_set(s, RX_TENANT, &slow, T0);
+	tq_sched_rx_charge(s, RX_PORT, 1001, 1, T0);
+	h.leaf = PORT;
+	assert_int_equal(tq_sched_ready(s, 0, &h, T0), TQ_QUEUE_WAIT_RX);
+	h.leaf = PORT2;
+	assert_int_equal(tq_sched_ready(s, 1, &h, T0), TQ_QUEUE_WAIT_RX);
+	assert_int_equal(tq_sched_next_ns(s, T0), T0 + 1000);
+	assert_int_equal(tq_sched_pick(s, T0 + 1000, &p), TQ_PICK_SERVE);
+	assert_int_equal(p.queue, 0);
+	assert_int_equal(p.budget_bytes, 0);
+	tq_sched_done(s, &p, 0, 0, &p.head,
+		      T0 + 1000); /* it had no frame after all; still credit */
+	assert_int_equal(tq_sched_ready(s, 2, &h, T0 + 1000), TQ_QUEUE_WAIT_RX);
+	visit(s, 1, true, T0 + 1000);
+	tq_sched_free(s);
+}
+
 /* The longer part of the wait names the constraint. */
 static void test_explain(void **state)
 {
@@ -393,11 +418,12 @@ static void test_many_due(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_limits),  cmocka_unit_test(test_states),
-		cmocka_unit_test(test_turns),   cmocka_unit_test(test_park),
-		cmocka_unit_test(test_pps),     cmocka_unit_test(test_set),
-		cmocka_unit_test(test_link),    cmocka_unit_test(test_rx),
-		cmocka_unit_test(test_explain), cmocka_unit_test(test_many_due),
+		cmocka_unit_test(test_limits),   cmocka_unit_test(test_states),
+		cmocka_unit_test(test_turns),    cmocka_unit_test(test_park),
+		cmocka_unit_test(test_pps),      cmocka_unit_test(test_set),
+		cmocka_unit_test(test_link),     cmocka_unit_test(test_rx),
+		cmocka_unit_test(test_rx_turn),  cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_many_due),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

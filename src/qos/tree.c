@@ -264,12 +264,29 @@ void tq_tree_release_due(struct tq_sched *s, uint64_t now_ns)
 	}
 }
 
+/* A head that is longer than any visit of late: deadlines have to expect it. Without this a node that was never
+ * served expects nothing, and a herd of such nodes would pass everybody whose guarantee is due. */
+static void piece_expect(struct tq_sched *s, const struct tq_head *head)
+{
+	uint32_t node, inst;
+
+	for (node = head->leaf; node != TQ_NODE_NONE; node = s->node[node].parent) {
+		inst = tq_tree_inst(s, node, head->link);
+		if (s->inst[inst].piece_bytes >= head->head_bytes)
+			return;
+		s->inst[inst].piece_bytes = head->head_bytes;
+	}
+	inst = tq_tree_root(s, head->link);
+	s->inst[inst].piece_bytes = TQ_MAX(s->inst[inst].piece_bytes, head->head_bytes);
+}
+
 void tq_tree_queue_enter(struct tq_sched *s, uint32_t queue, uint64_t now_ns)
 {
 	struct tq_sched_queue *q = &s->queue[queue];
 	struct tq_inst *leaf = &s->inst[tq_tree_inst(s, q->head.leaf, q->head.link)];
 	bool first = leaf->share_root == TQ_HEAP_NONE;
 
+	piece_expect(s, &q->head);
 	q->hook.rank = 0;
 	q->hook.key = tq_tree_tag_clamp(q->hook.key, leaf->v[0]);
 	tq_heap_insert(tq_tree_queue_hooks(s), &leaf->share_root, queue);
