@@ -25,6 +25,7 @@
 #define MAGIC_ANNOUNCE 0x74715341u
 #define SEQ_MAX (1ULL << 32) /* the bitmap then takes 512 MiB */
 #define HDR_BYTES 28
+#define SETTLE_NS (20 * TQ_NS_PER_MS)
 
 struct flow {
 	uint32_t from, to; /* ends */
@@ -38,7 +39,8 @@ struct flow {
 struct end_state {
 	struct vf_end e;
 	uint64_t tx_sent, tx_completed, announced, rx_other, driver_errors;
-	bool filled; /* receive buffers are posted */
+	uint64_t ready_ns; /* its announcement has been seen by then */
+	bool filled;       /* receive buffers are posted */
 };
 
 struct pair {
@@ -248,12 +250,16 @@ static void announce(struct pair *p, uint32_t i)
 }
 
 /* Lose and find the daemon again; the rings stay as they are. */
-static void keep_attached(struct pair *p, uint32_t i)
+static void keep_attached(struct pair *p, uint32_t i, uint64_t now_ns)
 {
 	struct end_state *s = &p->end[i];
 	struct tq_vu_front *f = s->e.f;
 
 	if (!tq_vu_front_gone(f))
+		return;
+	/* A after B and its announcement: a frame for a port that is not there is rightly dropped,
+	 * and would be counted as lost here. */
+	if (i == 0 && (tq_vu_front_gone(p->end[1].e.f) || now_ns < p->end[1].ready_ns))
 		return;
 	tq_vu_front_detach(f);
 	if (vf_end_try(&s->e) < 0)
@@ -263,6 +269,7 @@ static void keep_attached(struct pair *p, uint32_t i)
 		return;
 	}
 	s->e.n_attached++;
+	s->ready_ns = now_ns + SETTLE_NS;
 	for (uint32_t r = 0; r < f->n_rings && !s->filled; r += 2) {
 		while (tq_drv_rx_add(&f->drv[r], f->conf.buf_bytes, NULL) >= 0)
 			;
@@ -294,8 +301,8 @@ static void run(struct pair *p)
 
 	while (now_ns < end_ns && !vf_stop) {
 		if (now_ns >= look_ns) {
-			keep_attached(p, 0);
-			keep_attached(p, 1);
+			keep_attached(p, 0, now_ns);
+			keep_attached(p, 1, now_ns);
 			look_ns = now_ns + TQ_NS_PER_MS;
 		}
 		if (turn(p, true, now_ns) == 0)
@@ -391,8 +398,8 @@ int vf_mode_pair(const struct vf_options *o, const char *path_a, const char *pat
 	if (rc == 0)
 		rc = vf_end_open(&p.end[1].e, path_b, o);
 	while (rc == 0 && (p.end[0].e.n_attached == 0 || p.end[1].e.n_attached == 0)) {
-		keep_attached(&p, 0);
-		keep_attached(&p, 1);
+		keep_attached(&p, 0, tq_clock_monotonic_ns());
+		keep_attached(&p, 1, tq_clock_monotonic_ns());
 		if (tq_clock_monotonic_ns() >= until_ns || vf_stop)
 			rc = -ETIMEDOUT;
 		poll(NULL, 0, 1);
