@@ -5,9 +5,10 @@
  *
  *	sched_bench [MILLISECONDS per row]
  *
- * Trees of tenants with 4 ports each (one leaf: one tenant, one port). `free`: no limits, a link without
- * capacity. `limits`: every node has a max and every second tenant a min, below a link with a capacity that
- * does not bind; the clock advances 100 ns a frame. `bind`: the same, the maxima bind: parking and timers.
+ * Trees of tenants with 4 ports each (one leaf: one tenant, one port). `free`: no limits, a link
+ * without capacity. `limits`: every node has a max and every second tenant a min, below a link with
+ * a capacity that does not bind; the clock advances 100 ns a frame. `bind`: the same, the maxima
+ * bind: parking and timers.
  * The best of all runs of 1000 decisions is printed: the machine may be shared. */
 
 #include <stdio.h>

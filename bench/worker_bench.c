@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* worker_bench.c - cycles per frame of a worker's step over in-memory guests, generator and sink apart.
+/* worker_bench.c - cycles per frame of a worker's step over in-memory guests, generator and sink
+ * apart.
  *
  *      guest 0 --64 B--> worker --> guest 1          (n pairs: 0->1, 2->3, ...)
  *
@@ -192,7 +193,8 @@ static void bench_case(uint32_t ports, uint32_t active_pairs, uint32_t len_bytes
 	run(b, frames, active_pairs);
 	cycles = tq_worker_counters(b->w)->busy_cycles - cycles;
 	done = tq_worker_counters(b->w)->frames - done;
-	printf("%5u attached  %3u active pairs  %4u B  limits %-3s  %9lu frames  %6.1f cycles/frame\n",
+	printf("%5u attached  %3u active pairs  %4u B  limits %-3s  %9lu frames  "
+	       "%6.1f cycles/frame\n",
 	       ports, active_pairs, len_bytes, limits ? "on" : "off", done,
 	       (double)cycles / (double)done);
 	/* the process ends: memory is given back by it */

@@ -52,8 +52,8 @@ static void count_taken(struct tq_ring *ring, const struct tq_frame *frame)
 	c->tx_descs += frame->n_descs;
 }
 
-/* The frame counts as taken with its first copy, so that taken + replicated = delivered + dropped holds between the
- * visits of a long flood too. */
+/* The frame counts as taken with its first copy, so that taken + replicated = delivered + dropped
+ * holds between the visits of a long flood too. */
 static void count_copy(struct tq_ring *ring, const struct tq_frame *frame,
 		       enum tq_drop_reason reason)
 {
@@ -137,7 +137,8 @@ void tq_flood_finish(struct tq_worker *w, struct tq_ring *ring)
 		return;
 	if (tq_vq_tx_count(&ring->vq) == 0 || !w->snap || ring->port->id >= w->snap->n_ports ||
 	    w->snap->port[ring->port->id].network == TQ_ID_NONE) {
-		/* The frame cannot be read any more: it stays with the guest, its copies are on their way. */
+		/* The frame cannot be read any more: it stays with the guest, its copies are on
+		 * their way. */
 		ring->flood_copies = 0;
 		ring->flood_cursor = 0;
 		return;

@@ -100,8 +100,8 @@ static uint64_t now(const struct tq_loop *loop, struct tq_tsc *t)
 
 /* ---- loop ---- */
 
-/* Offline, the worker holds no snapshot: control need not wait for it. The doorbell wakes it for a new one, which the
- * next step adopts before it looks at anything else. */
+/* Offline, the worker holds no snapshot: control need not wait for it. The doorbell wakes it for a
+ * new one, which the next step adopts before it looks at anything else. */
 static uint64_t sleep_until(struct tq_loop *loop, struct tq_tsc *t, uint64_t from_ns,
 			    uint64_t until_ns)
 {
@@ -126,7 +126,8 @@ static bool may_sleep(const struct tq_loop *loop, uint64_t now_ns, uint64_t next
 	return due_ns > now_ns && due_ns - now_ns > TQ_LOOP_AWAKE_NS;
 }
 
-/* An answer, a binding, a fault: control sleeps until it is told. Our own eventfd, which cannot hold us. */
+/* An answer, a binding, a fault: control sleeps until it is told. Our own eventfd, which cannot
+ * hold us. */
 static uint32_t tell_control(const struct tq_loop *loop, uint32_t told_seq)
 {
 	uint32_t seq = tq_worker_event_seq(loop->worker);

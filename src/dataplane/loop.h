@@ -6,7 +6,8 @@
  * Why:     everything that waits is here, so that the step itself runs in virtual time too.
  * Thread:  tq_loop_run() on an lcore; tq_loop_stop() and tq_loop_set_idle() from control.
  * Units:   ns of CLOCK_MONOTONIC, read from the TSC and tied to the clock every 50 ms.
- * Error:   a worker sleeps only when nothing that must be on time is due within TQ_LOOP_AWAKE_NS: epoll_pwait2 wakes
+ * Error:   a worker sleeps only when nothing that must be on time is due within TQ_LOOP_AWAKE_NS:
+ *          epoll_pwait2 wakes
  *          50 us (p50) to 100 us (p99) late even with a timer slack of 1 ns (qos.md section 8).
  */
 #ifndef TQ_DATAPLANE_LOOP_H
@@ -28,8 +29,9 @@ struct tq_loop {
 	struct tq_worker *worker;
 	struct tq_kickset *kickset;
 	struct rte_rcu_qsbr *qsbr;
-	uint32_t id;     /* of the worker, in qsbr */
-	int wake_fd; /* eventfd of ours, non-blocking, written when the worker has events for control */
+	uint32_t id; /* of the worker, in qsbr */
+	/* eventfd of ours, non-blocking, written when the worker has events for control */
+	int wake_fd;
 	bool tsc_usable; /* invariant; else CLOCK_MONOTONIC is read at every step */
 	uint64_t tsc_hz;
 	uint32_t idle_poll; /* relaxed: control writes */
@@ -53,8 +55,8 @@ struct tq_tsc {
 };
 
 void tq_tsc_init(struct tq_tsc *t, uint64_t tsc, uint64_t real_ns, uint64_t hz);
-/* real_ns was CLOCK_MONOTONIC at tsc. A lead or lag is worked off until the next tie, at most 500 ppm; a lag of more
- * than 1 ms (the machine was asleep) is jumped over. */
+/* real_ns was CLOCK_MONOTONIC at tsc. A lead or lag is worked off until the next tie, at most 500
+ * ppm; a lag of more than 1 ms (the machine was asleep) is jumped over. */
 void tq_tsc_tie(struct tq_tsc *t, uint64_t tsc, uint64_t real_ns);
 
 TQ_INLINE uint64_t tq_tsc_ns(const struct tq_tsc *t, uint64_t tsc)

@@ -13,7 +13,8 @@
 #define HZ 2500000000ULL
 #define START_NS 5000000000ULL
 
-/* The clock we are tied to runs `ppm` faster than the TSC says; each tie reads it up to jitter_ns wrong. */
+/* The clock we are tied to runs `ppm` faster than the TSC says; each tie reads it up to jitter_ns
+ * wrong. */
 static void run(int64_t ppm, uint64_t jitter_ns, uint64_t seconds, uint64_t *ret_worst_ns)
 {
 	uint64_t tsc = 1ULL << 40, real0 = START_NS, tsc0 = tsc, last_ns = START_NS, worst_ns = 0;
@@ -25,7 +26,8 @@ static void run(int64_t ppm, uint64_t jitter_ns, uint64_t seconds, uint64_t *ret
 		for (int k = 1; k <= 10; k++) {
 			uint64_t at = tsc + k * (HZ / 200), ns = tq_tsc_ns(&t, at), real_ns, off_ns;
 
-			real_ns = real0 + (uint64_t)((unsigned __int128)(at - tsc0) * (TQ_NS_PER_S + ppm * 1000) / HZ);
+			real_ns = real0 + (uint64_t)((unsigned __int128)(at - tsc0) *
+						     (TQ_NS_PER_S + ppm * 1000) / HZ);
 			assert_true(ns >= last_ns); /* never backwards */
 			last_ns = ns;
 			off_ns = ns > real_ns ? ns - real_ns : real_ns - ns;
@@ -49,11 +51,12 @@ static void test_follows(void **state)
 		int64_t ppm;
 		uint64_t jitter_ns, worst_ns;
 	} row[] = {
-		{ 0, 0, 2 },	     /* rounding only */
-		{ 30, 0, 200 },	     /* a TSC calibrated 30 ppm wrong */
+		{ 0, 0, 2 },    /* rounding only */
+		{ 30, 0, 200 }, /* a TSC calibrated 30 ppm wrong */
 		{ -30, 0, 200 },
-		{ 400, 0, 1000 },    /* near the limit of what is worked off */
-		{ 5, 1000, 2500 },   /* readings up to 1 us late: the clock is no worse than they are */
+		{ 400, 0, 1000 }, /* near the limit of what is worked off */
+		/* readings up to 1 us late: the clock is no worse than they are */
+		{ 5, 1000, 2500 },
 	};
 
 	(void)state;
@@ -62,9 +65,9 @@ static void test_follows(void **state)
 
 		run(row[i].ppm, row[i].jitter_ns, 30, &worst_ns);
 		if (worst_ns > row[i].worst_ns)
-			fail_msg("%lld ppm, %llu ns of jitter: %llu ns off, not %llu", (long long)row[i].ppm,
-				 (unsigned long long)row[i].jitter_ns, (unsigned long long)worst_ns,
-				 (unsigned long long)row[i].worst_ns);
+			fail_msg("%lld ppm, %llu ns of jitter: %llu ns off, not %llu",
+				 (long long)row[i].ppm, (unsigned long long)row[i].jitter_ns,
+				 (unsigned long long)worst_ns, (unsigned long long)row[i].worst_ns);
 	}
 }
 
@@ -79,7 +82,8 @@ static void test_jump(void **state)
 	tsc += HZ;
 	tq_tsc_tie(&t, tsc, START_NS + TQ_NS_PER_S + 60 * TQ_NS_PER_S);
 	assert_int_equal(tq_tsc_ns(&t, tsc), START_NS + 61 * TQ_NS_PER_S);
-	assert_in_range(tq_tsc_ns(&t, tsc + HZ), START_NS + 62 * TQ_NS_PER_S - 2, START_NS + 62 * TQ_NS_PER_S);
+	assert_in_range(tq_tsc_ns(&t, tsc + HZ), START_NS + 62 * TQ_NS_PER_S - 2,
+			START_NS + 62 * TQ_NS_PER_S);
 	/* Ahead of the clock: it waits by running slower, it does not go back. */
 	tsc += HZ / 20;
 	tq_tsc_tie(&t, tsc, START_NS + 61 * TQ_NS_PER_S);

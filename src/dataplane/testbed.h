@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* testbed.h - one worker, one network, N guests in memory, virtual time; for the unit tests beside it.
+/* testbed.h - one worker, one network, N guests in memory, virtual time; for the unit tests beside
+ * it.
  *
  *      guest 0 --+
  *      guest 1 --+-- worker (snapshot made here, no control plane)
@@ -46,7 +47,8 @@ struct tq_event bed_command(struct bed *b, const struct tq_cmd *cmd);
 void bed_start_ring(struct bed *b, uint32_t i, uint32_t ring);
 uint16_t bed_stop_ring(struct bed *b, uint32_t i, uint32_t ring);
 uint64_t bed_mac(uint32_t i);
-/* Frame of len_bytes from guest i to guest j (BED_BROADCAST: to all), with a sequence number behind the header. */
+/* Frame of len_bytes from guest i to guest j (BED_BROADCAST: to all), with a sequence number behind
+ * the header. */
 #define BED_BROADCAST UINT32_MAX
 void bed_frame(uint8_t *ret_frame, uint32_t i, uint32_t j, uint32_t len_bytes, uint32_t seq);
 uint32_t bed_seq(const uint8_t *frame);

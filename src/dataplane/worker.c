@@ -136,7 +136,8 @@ uint64_t tq_worker_step(struct tq_worker *w, uint64_t now_ns)
 	w->did = 0;
 	w->more = false;
 
-	/* Kicks first, because they clear the doorbell: what control rang it for is then still to be seen below.
+	/* Kicks first, because they clear the doorbell: what control rang it for is then still to
+	 * be seen below.
 	 * Commands before the snapshot: a port is added before the snapshot that names it. */
 	tq_take_kicks(w);
 	tq_run_commands(w);

@@ -128,8 +128,9 @@ uint64_t tq_worker_step(struct tq_worker *w, uint64_t now_ns);
 /* True when nothing has to be polled: every ring is idle, parked or blocked with kicks armed. Then
  * the caller may sleep until the time step() returned, a kick, or the doorbell. */
 bool tq_worker_may_sleep(const struct tq_worker *w);
-/* When something is due that must not be late: credit, hold deadlines, late interrupts. What step() returned may be
- * earlier, for looks at devices and rings that cannot tell: sleep ends there too, but may end some microseconds late. */
+/* When something is due that must not be late: credit, hold deadlines, late interrupts. What step()
+ * returned may be earlier, for looks at devices and rings that cannot tell: sleep ends there too,
+ * but may end some microseconds late. */
 uint64_t tq_worker_due_ns(const struct tq_worker *w);
 /* The loop tells when it slept, so that a sleep is not taken for a stall. */
 void tq_worker_slept(struct tq_worker *w, uint64_t from_ns, uint64_t to_ns);

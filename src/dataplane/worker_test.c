@@ -168,7 +168,8 @@ static void first_source_is_bound_and_its_frame_waits(void **state)
 	bed_free(b);
 }
 
-/* 1 MB/s with a burst of 3028 B: in any window bytes <= rate x t + burst + one frame, nothing dropped, and after the
+/* 1 MB/s with a burst of 3028 B: in any window bytes <= rate x t + burst + one frame, nothing
+ *   dropped, and after the
  * burst the rate is met within one frame. */
 static void shaping_holds_frames_and_drops_none(void **state)
 {
@@ -235,7 +236,8 @@ static void take_receiver_buffers(struct bed *b, uint32_t j, uint32_t from)
 	}
 }
 
-/* qos.md section 6: a queue with one destination waits up to 50 ms, then drops at once until there are buffers. */
+/* qos.md section 6: a queue with one destination waits up to 50 ms, then drops at once until there
+ * are buffers. */
 static void single_destination_waits_50_ms(void **state)
 {
 	struct bed *b = bed_new(2, 64);

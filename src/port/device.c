@@ -97,7 +97,8 @@ static int start(struct tq_device *device, const char *devargs, uint32_t frame_b
 	err = rte_eth_dev_start(device->ethdev);
 	if (err)
 		return fail(reterr, err, devargs, "starting it");
-	/* Frames for the guests' addresses must come in; who cannot filter has nothing to switch. */
+	/* Frames for the guests' addresses must come in; who cannot filter has nothing to
+	 * switch. */
 	rte_eth_promiscuous_enable(device->ethdev);
 	device->up = true;
 	return 0;
@@ -168,7 +169,9 @@ bool tq_device_put(struct tq_device *device, const struct tq_frame *frame, uint1
 	if (!mbuf)
 		return false;
 	to = (uint8_t *)rte_pktmbuf_append(mbuf, (uint16_t)(frame->len_bytes + tag_bytes));
-	if (!to) { /* larger than an mbuf: the pool is sized for the largest MTU, so this is no frame of ours */
+	/* larger than an mbuf: the pool is sized for the largest MTU, so this is no frame of
+	 * ours */
+	if (!to) {
 		rte_pktmbuf_free(mbuf);
 		return false;
 	}

@@ -3,8 +3,8 @@
 
 /* sim.h - guests in memory: the third kind of port, for the simulator, tests and benches.
  *
- * Why:     the same worker, rings and scheduler as in the daemon, with a driver side that counts for
- *          itself: sent = taken + still available; received = delivered.  Time is the caller's.
+ * Why:     the same worker, rings and scheduler as in the daemon, with a driver side that counts
+ *          for itself: sent = taken + still available; received = delivered.  Time is the caller's.
  *          Not for production: nothing here is hostile-proof, the guest is ours.
  * Thread:  the one that steps the worker.
  * Memory:  one allocation a guest: all rings and buffers.
@@ -74,7 +74,8 @@ struct tq_sim_guest *tq_sim_guest_free(struct tq_sim_guest *g);
 /* What TQ_CMD_RING_START takes. */
 struct tq_vq_conf tq_sim_guest_vq_conf(const struct tq_sim_guest *g, uint32_t ring);
 
-/* Send one frame on a pair and kick if the device wants it. Returns 0 or -ENOSPC (ring full; reaps first). */
+/* Send one frame on a pair and kick if the device wants it. Returns 0 or -ENOSPC (ring full; reaps
+ * first). */
 int tq_sim_guest_send(struct tq_sim_guest *g, uint32_t pair, const uint8_t *frame,
 		      uint32_t frame_bytes);
 /* Kick if the device wants it for what was published on a ring by other means (preset drivers). */

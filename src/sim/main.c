@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* tqosd-sim: run a scenario over a configuration, in virtual time. See script.c for the language. */
+/* tqosd-sim: run a scenario over a configuration, in virtual time. See script.c for the
+ * language. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,9 @@
 static int usage(FILE *to, int code)
 {
 	fputs("usage: tqosd-sim --config FILE [--workers N] SCENARIO\n"
-	      "Runs the daemon's own control plane, workers and scheduler over in-memory guests and a virtual\n"
-	      "clock, and checks what the scenario expects. Prints TAP; exit code 0 if every check passed.\n",
+	      "Runs the daemon's own control plane, workers and scheduler over in-memory guests and\n"
+	      "a virtual clock, and checks what the scenario expects. Prints TAP; exit code 0 if\n"
+	      "every check passed.\n",
 	      to);
 	return code;
 }

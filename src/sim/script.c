@@ -1,24 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* Scenarios: one command a line, `#` begins a comment. Every check is one TAP test, named by file and line.
+/* Scenarios: one command a line, `#` begins a comment. Every check is one TAP test, named by file
+ * and line.
  *
  *   attach PORT [ring=256] [pairs=1] [mergeable=on] [buffers=2048]   a guest comes
  *   detach PORT                      it goes; what it had made available is abandoned
  *   restart PORT tx|rx [PAIR]        its ring is stopped and started at the index reported
  *   refill PORT on|off               does the guest post receive buffers again?
- *   flow NAME FROM TO [bytes=1514 [to=1514]] [rate=100Mbit] [frames=N] [pair=0] [odd=spoof|group|vlan|...]
- *                                    TO is a port, `all` or `nobody`; without rate as much as the ring takes
+ *   flow NAME FROM TO [bytes=1514 [to=1514]] [rate=100Mbit] [frames=N] [pair=0]
+ *   [odd=spoof|group|vlan|...]
+ *                                    TO is a port, `all` or `nobody`; without rate as much as the
+ *                                    ring takes
  *   stop NAME / start NAME           flows
  *   run TIME                         "10ms"
  *   set PATH VALUE | add PATH [YAML] | del PATH | apply FILE        a change of the configuration
  *   refuse set|add|del ...           the same, and it must be refused
  *   mark                             rates and differences count from here
- *   expect PORT COUNTER OP NUMBER    COUNTER of port/counters.def or a drop reason, since mark; OP == <= >=
+ *   expect PORT COUNTER OP NUMBER    COUNTER of port/counters.def or a drop reason, since mark; OP
+ *                                    == <= >=
  *   expect PORT rx_rate|tx_rate = RATE +- N%|BYTES                  L2 bytes over time since mark
  *   expect flow NAME received|skipped|reordered|sent OP NUMBER
  *   expect worker N visits|steps|frames OP NUMBER                   since mark
- *   conserve                         nothing was lost or invented, by the daemon's counts and by the guests'
+ *   conserve                         nothing was lost or invented, by the daemon's counts and by
+ *                                    the guests'
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -3,8 +3,9 @@
 
 /* sim.h - the daemon's own objects in one thread, over in-memory guests and a virtual clock.
  *
- * Why:     exact expected counters and exact shares: control, workers, scheduler and rings are those of
- *          tqosd, only sockets, threads and time are replaced.  Equal scripts give equal runs.
+ * Why:     exact expected counters and exact shares: control, workers, scheduler and rings are
+ *          those of tqosd, only sockets, threads and time are replaced.  Equal scripts give equal
+ *          runs.
  *          Not a model of the scheduler: that is tests/model.
  * Thread:  one.
  * Units:   virtual ns; the clock starts at 1 s.
@@ -37,12 +38,12 @@ enum sim_odd {
 };
 const char *sim_odd_name(enum sim_odd odd); /* "spoof", ... */
 
-/* One flow of frames from a port. Each frame that is long enough carries its flow and a sequence number, which are
- * checked where it arrives. */
+/* One flow of frames from a port. Each frame that is long enough carries its flow and a sequence
+ * number, which are checked where it arrives. */
 struct sim_flow {
 	bool used, on;
-	uint16_t
-		generation; /* of the slot: late frames of an earlier flow are not taken for this one's */
+	/* of the slot: late frames of an earlier flow are not taken for this one's */
+	uint16_t generation;
 	enum sim_odd odd;
 	uint32_t from, to; /* control's port ids; to: SIM_BROADCAST, SIM_NOBODY */
 	uint32_t pair;
@@ -71,7 +72,8 @@ struct sim {
 	struct sim_flow flow[SIM_FLOWS_MAX];
 	uint32_t n_flows; /* none is used from here on */
 	uint64_t mac[TQ_PORTS_MAX],
-		mac_revision; /* source addresses by port id, of this revision of the configuration */
+		/* source addresses by port id, of this revision of the configuration */
+		mac_revision;
 	/* of guests that are gone */
 	uint64_t gone_sent_frames, gone_received_frames, gone_abandoned_frames, gone_errors;
 };
@@ -80,7 +82,8 @@ struct sim {
 /* Build control and workers from a configuration file. Returns 0 or -errno with *reterr. */
 int sim_new(const char *config_path, uint32_t n_workers, struct sim **ret_sim,
 	    struct tq_err *reterr);
-/* Detach everybody, stop, check that nothing is left. Returns false when control does not come to an end. */
+/* Detach everybody, stop, check that nothing is left. Returns false when control does not come to
+ * an end. */
 bool sim_free(struct sim *s);
 /* Let virtual time pass. */
 void sim_run(struct sim *s, uint64_t ns);
@@ -96,10 +99,11 @@ struct tq_sim_guest *sim_guest(struct sim *s, uint32_t port_id); /* NULL: none a
 /* A guest comes. conf->port_id is filled here. Returns 0; -EBUSY there is one, or the port is
  * down; -EINVAL more pairs than the port has; -ENOMEM. */
 int sim_guest_attach(struct sim *s, const char *name, const struct tq_sim_guest_conf *conf);
-/* It goes: its rings are stopped first. What it had made available and nobody took is counted as abandoned.
- * Returns 0; -ENOTCONN. */
+/* It goes: its rings are stopped first. What it had made available and nobody took is counted as
+ * abandoned. Returns 0; -ENOTCONN. */
 int sim_guest_detach(struct sim *s, uint32_t port_id);
-/* Stop one ring and start it again at the index that was reported. Returns 0; -ENOTCONN; -EBUSY it is on its way. */
+/* Stop one ring and start it again at the index that was reported. Returns 0; -ENOTCONN; -EBUSY it
+ * is on its way. */
 int sim_guest_restart(struct sim *s, uint32_t port_id, uint32_t ring);
 
 /* All guests take what arrived. */
@@ -122,11 +126,13 @@ uint64_t sim_traffic_next_ns(const struct sim *s);
 uint64_t sim_mac(struct sim *s, uint32_t port_id);
 
 /* ---- check.c ---- */
-/* taken + replicated = delivered + dropped + waiting, and the guests' own counts agree. Writes why not. */
+/* taken + replicated = delivered + dropped + waiting, and the guests' own counts agree. Writes why
+ * not. */
 bool sim_conserved(struct sim *s, char *ret_why, size_t size_bytes);
 
 /* ---- script.c ---- */
-/* Run a scenario; prints TAP. Returns the number of failed checks, or -errno for a script that cannot be read. */
+/* Run a scenario; prints TAP. Returns the number of failed checks, or -errno for a script that
+ * cannot be read. */
 int sim_script(struct sim *s, const char *path);
 
 #endif
