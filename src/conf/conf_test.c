@@ -242,6 +242,7 @@ static const struct {
 	{ ADD, "tenants.red.ports.red2", "{queues: 2}", NULL },
 	{ ADD, "networks.n", "tenant: red", NULL },
 	{ ADD, "links.fabric", "{capacity: 1Gbit}", NULL },
+	{ SET, "links.fabric.capacity", "1Gbit", NULL }, /* fabric need not be added first */
 	{ DEL, "tenants.red.tx.max", NULL, NULL },
 	{ DEL, "tenants.red.ports.red1", NULL, NULL },
 	{ DEL, "tenants.red", NULL, NULL },
