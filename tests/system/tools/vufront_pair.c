@@ -269,7 +269,6 @@ static void keep_attached(struct pair *p, uint32_t i, uint64_t now_ns)
 		return;
 	}
 	s->e.n_attached++;
-	s->ready_ns = now_ns + SETTLE_NS;
 	for (uint32_t r = 0; r < f->n_rings && !s->filled; r += 2) {
 		while (tq_drv_rx_add(&f->drv[r], f->conf.buf_bytes, NULL) >= 0)
 			;
@@ -278,6 +277,7 @@ static void keep_attached(struct pair *p, uint32_t i, uint64_t now_ns)
 	for (uint32_t r = 0; r < f->n_rings; r++)
 		tq_vu_front_kick(f, r);
 	announce(p, i);
+	s->ready_ns = tq_clock_monotonic_ns() + SETTLE_NS; /* attaching took its time */
 }
 
 /* One turn. Returns frames moved. */
