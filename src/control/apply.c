@@ -176,8 +176,8 @@ static void commit(struct tq_plan *plan, tq_control_done_fn done, void *arg)
 		c->env.configured(c->env.ctx, c->now.model);
 }
 
-static int build_model(const struct tq_control *c, const struct tq_conf *conf, struct tq_model **ret_model,
-		       struct tq_err *reterr)
+static int build_model(const struct tq_control *c, const struct tq_conf *conf,
+		       struct tq_model **ret_model, struct tq_err *reterr)
 {
 	struct tq_model *m;
 	char keys[128];
@@ -187,8 +187,10 @@ static int build_model(const struct tq_control *c, const struct tq_conf *conf, s
 		return err;
 	if (c->now.model && tq_model_restart_keys(c->now.model, m, keys, sizeof(keys)) > 0) {
 		tq_model_free(m);
-		tq_err_set(reterr, -EINVAL, "%s cannot change while the daemon runs: needs restart", keys);
-		tq_err_hint(reterr, "put the old value back, or save the configuration and restart tqosd");
+		tq_err_set(reterr, -EINVAL, "%s cannot change while the daemon runs: needs restart",
+			   keys);
+		tq_err_hint(reterr,
+			    "put the old value back, or save the configuration and restart tqosd");
 		tq_conf_locate(conf, reterr, "%.*s", (int)strcspn(keys, ","), keys);
 		return -EINVAL;
 	}

@@ -22,24 +22,24 @@ void *__wrap_aligned_alloc(size_t align, size_t size)
 	return ++alloc_n == alloc_fail_at ? NULL : __real_aligned_alloc(align, size);
 }
 
-#define BASE                                                                                                           \
-	"version: 1\n"                                                                                                 \
-	"links:\n  up0: {devargs: \"net_null0\"}\n"                                                                    \
-	"networks:\n  red: {tenant: red, uplink: up0}\n"                                                               \
-	"tenants:\n  red:\n    ports:\n"                                                                               \
-	"      r1: {mac: \"52:54:00:00:00:01\"}\n"                                                                     \
-	"      r2: {mac: \"52:54:00:00:00:02\"}\n"                                                                     \
+#define BASE                                                                                       \
+	"version: 1\n"                                                                             \
+	"links:\n  up0: {devargs: \"net_null0\"}\n"                                                \
+	"networks:\n  red: {tenant: red, uplink: up0}\n"                                           \
+	"tenants:\n  red:\n    ports:\n"                                                           \
+	"      r1: {mac: \"52:54:00:00:00:01\"}\n"                                                 \
+	"      r2: {mac: \"52:54:00:00:00:02\"}\n"                                                 \
 	"      r3: {mac: \"52:54:00:00:00:03\", mode_bits: 0600}\n"
 
 /* r1 stays, r2 goes, r3 gets another mode, r4 and blue come, up1 comes, up0 goes. */
-#define OTHER                                                                                                          \
-	"version: 1\n"                                                                                                 \
-	"links:\n  up1: {devargs: \"net_null1\"}\n"                                                                    \
-	"networks:\n  red: {tenant: red, uplink: up1}\n"                                                               \
-	"tenants:\n  red:\n    ports:\n"                                                                               \
-	"      r1: {mac: \"52:54:00:00:00:01\"}\n"                                                                     \
-	"      r3: {mac: \"52:54:00:00:00:03\", mode_bits: 0666}\n"                                                    \
-	"      r4: {queues: 2}\n"                                                                                      \
+#define OTHER                                                                                      \
+	"version: 1\n"                                                                             \
+	"links:\n  up1: {devargs: \"net_null1\"}\n"                                                \
+	"networks:\n  red: {tenant: red, uplink: up1}\n"                                           \
+	"tenants:\n  red:\n    ports:\n"                                                           \
+	"      r1: {mac: \"52:54:00:00:00:01\"}\n"                                                 \
+	"      r3: {mac: \"52:54:00:00:00:03\", mode_bits: 0666}\n"                                \
+	"      r4: {queues: 2}\n"                                                                  \
 	"  blue:\n    ports:\n      b1: {}\n"
 
 struct before {
@@ -62,15 +62,9 @@ static struct before look(const struct rig *rig)
 {
 	const struct tq_control *c = rig->c;
 
-	return (struct before){ c->port_ids.n_used,
-				c->tenant_ids.n_used,
-				c->network_ids.n_used,
-				c->link_ids.n_used,
-				n_attaches(rig),
-				rig->n_devices,
-				c->revision,
-				c->config_revision,
-				c->now.model };
+	return (struct before){ c->port_ids.n_used, c->tenant_ids.n_used, c->network_ids.n_used,
+				c->link_ids.n_used, n_attaches(rig),      rig->n_devices,
+				c->revision,        c->config_revision,   c->now.model };
 }
 
 static void assert_same(const struct rig *rig, const struct before *b)
@@ -123,8 +117,10 @@ static void test_failing_calls(void **state)
 		int code;
 		const char *path;
 	} row[] = {
-		{ 0, 1, -EACCES, "tenants.red.ports.r4.socket" }, { 0, 2, -EACCES, "tenants.blue.ports.b1.socket" },
-		{ 1, 1, -EPERM, "tenants.red.ports.r3.mode_bits" }, { 2, 1, -ENODEV, "links.up1.devargs" },
+		{ 0, 1, -EACCES, "tenants.red.ports.r4.socket" },
+		{ 0, 2, -EACCES, "tenants.blue.ports.b1.socket" },
+		{ 1, 1, -EPERM, "tenants.red.ports.r3.mode_bits" },
+		{ 2, 1, -ENODEV, "links.up1.devargs" },
 	};
 
 	(void)state;
@@ -216,14 +212,16 @@ static void test_refused(void **state)
 		int code;
 		const char *message;
 	} row[] = {
-		{ "version: 1\nhost: {memory_size: 128MiB}\ntenants:\n  red:\n    ports:\n      r1: {}\n", -EINVAL,
-		  "needs restart" },
-		{ "version: 1\nhost: {workers: [3]}\ntenants:\n  red:\n    ports:\n      r1: {}\n", -EINVAL,
-		  "needs restart" },
-		{ "version: 1\nlinks: {fabric: {capacity: 1Mbit}}\ntenants:\n  red:\n    tx: {min: 2Mbit}\n    "
+		{ "version: 1\nhost: {memory_size: 128MiB}\ntenants:\n  red: {ports: {r1: {}}}\n",
+		  -EINVAL, "needs restart" },
+		{ "version: 1\nhost: {workers: [3]}\ntenants:\n  red:\n    ports:\n      r1: {}\n",
+		  -EINVAL, "needs restart" },
+		{ "version: 1\nlinks: {fabric: {capacity: 1Mbit}}\ntenants:\n  red:\n"
+		  "    tx: {min: 2Mbit}\n    "
 		  "ports:\n      r1: {}\n",
 		  -EINVAL, "" },
-		{ "version: 1\ntenants:\n  red:\n    ports:\n      r1: {features: {packed: on}}\n", -EOPNOTSUPP, "" },
+		{ "version: 1\ntenants:\n  red:\n    ports:\n      r1: {features: {packed: on}}\n",
+		  -EOPNOTSUPP, "" },
 	};
 	struct before before;
 	struct rig rig;
@@ -249,17 +247,20 @@ static void test_refused(void **state)
 	rig_free(&rig);
 }
 
-#define QUEUES(n, admin, socket)                                                                                       \
-	"version: 1\ntenants:\n  red:\n    ports:\n"                                                                   \
-	"      r1: {mac: \"52:54:00:00:00:01\", queues: " n ", admin: " admin ", socket: " socket "}\n"                \
+#define QUEUES(n, admin, socket)                                                                   \
+	"version: 1\ntenants:\n  red:\n    ports:\n"                                               \
+	"      r1: {mac: \"52:54:00:00:00:01\", queues: " n ", admin: " admin ", socket: " socket  \
+	"}\n"                                                                                      \
 	"      r2: {mac: \"52:54:00:00:00:02\"}\n"
 
-/* Counters grow over other queues, another socket, admin down and up; the rings come back each time. */
+/* Counters grow over other queues, another socket, admin down and up; the rings come back each
+ * time. */
 static void test_counters_survive(void **state)
 {
 	static const char *const yaml[] = {
-		QUEUES("1", "up", "a.sock"), QUEUES("2", "up", "a.sock"),  QUEUES("2", "up", "b.sock"),
-		QUEUES("2", "down", "b.sock"), QUEUES("1", "up", "b.sock"),
+		QUEUES("1", "up", "a.sock"), QUEUES("2", "up", "a.sock"),
+		QUEUES("2", "up", "b.sock"), QUEUES("2", "down", "b.sock"),
+		QUEUES("1", "up", "b.sock"),
 	};
 	struct rig rig;
 	uint64_t sent = 0;
@@ -305,11 +306,15 @@ static void test_sockets_change_hands(void **state)
 
 	(void)state;
 	start(&rig, 1,
-	      "version: 1\ntenants:\n  red:\n    ports:\n      r1: {socket: a.sock}\n      r2: {socket: b.sock}\n      "
+	      "version: 1\ntenants:\n  red:\n    ports:\n"
+	      "      r1: {socket: a.sock}\n      r2: {socket: b.sock}\n"
+	      "      "
 	      "r3: {socket: c.sock}\n");
 	assert_false(rig_find(&rig, "r1")->replaces);
-	assert_int_equal(rig_apply(&rig, "version: 1\ntenants:\n  red:\n    ports:\n      r1: {socket: b.sock}\n      r2: "
-					 "{socket: a.sock}\n      r4: {socket: c.sock}\n      r5: {socket: d.sock}\n"),
+	assert_int_equal(rig_apply(&rig, "version: 1\ntenants:\n  red:\n    ports:\n"
+					 "      r1: {socket: b.sock}\n      r2: "
+					 "{socket: a.sock}\n      r4: {socket: c.sock}\n"
+					 "      r5: {socket: d.sock}\n"),
 			 0);
 	assert_true(rig_settle(&rig));
 	assert_non_null(strstr(rig_find(&rig, "r1")->path, "/b.sock"));
@@ -331,12 +336,14 @@ static void test_ids_wait(void **state)
 	start(&rig, 1, "version: 1\ntenants:\n  red:\n    ports:\n      p1: {}\n");
 	id = rig_status(&rig, "p1").id;
 	rig.frozen[0] = true;
-	assert_int_equal(rig_apply(&rig, "version: 1\ntenants:\n  blue:\n    ports:\n      p1: {}\n"), 0);
+	assert_int_equal(
+		rig_apply(&rig, "version: 1\ntenants:\n  blue:\n    ports:\n      p1: {}\n"), 0);
 	assert_int_not_equal(rig_status(&rig, "p1").id, id);
 	assert_int_equal(rig.c->port_ids.n_used, 2);
 	assert_int_equal(rig.c->tenant_ids.n_used, 2);
 	/* Another change while the first is on its way. */
-	assert_int_equal(rig_apply(&rig, "version: 1\ntenants:\n  green:\n    ports:\n      p1: {}\n"), 0);
+	assert_int_equal(
+		rig_apply(&rig, "version: 1\ntenants:\n  green:\n    ports:\n      p1: {}\n"), 0);
 	assert_int_equal(rig.c->port_ids.n_used, 3);
 	rig.frozen[0] = false;
 	assert_true(rig_settle(&rig));
@@ -370,13 +377,15 @@ static void test_samples(void **state)
 	for (uint32_t back_s = 1; back_s <= 20; back_s++) {
 		uint32_t n = 0;
 
-		assert_int_equal(tq_control_port_delta(rig.c, 0, back_s * TQ_NS_PER_S, &old, &now), 0);
+		assert_int_equal(tq_control_port_delta(rig.c, 0, back_s * TQ_NS_PER_S, &old, &now),
+				 0);
 		for (uint32_t i = 0; i < 15; i++)
 			n += sent_ns[i] > old.time_ns;
 		assert_int_equal(now.counters.tx_frames - old.counters.tx_frames, n);
 		assert_true(now.time_ns - old.time_ns <= back_s * TQ_NS_PER_S);
 		/* A sample a second, and no more than TQ_SAMPLES of them. */
-		assert_true(now.time_ns - old.time_ns + 100 * RIG_MS > (TQ_MIN(back_s, 11u) - 1) * TQ_NS_PER_S);
+		assert_true(now.time_ns - old.time_ns + 100 * RIG_MS >
+			    (TQ_MIN(back_s, 11u) - 1) * TQ_NS_PER_S);
 		assert_true(now.time_ns - old.time_ns <= TQ_SAMPLES * TQ_NS_PER_S);
 	}
 	assert_int_equal(tq_control_port_delta(rig.c, 0, 0, &old, &now), -EAGAIN);

@@ -3,12 +3,14 @@
 
 /* attach.h - how guests come to a port: the contract between control and a kind of attachment.
  *
- * Why:     the same control code serves vhost-user front-ends (attach_vhost.c) and the simulator's in-memory guests.
- * Thread:  the control thread, both directions. Functions of one side may be called from inside those of the other,
- *          except where it says so.
+ * Why:     the same control code serves vhost-user front-ends (attach_vhost.c) and the simulator's
+ *          in-memory guests.
+ * Thread:  the control thread, both directions. Functions of one side may be called from inside
+ *          those of the other, except where it says so.
  * Memory:  file descriptors and guest memory belong to the attachment and are lent to control:
- *          from tq_vport_ring_start() until ops->ring_stopped(); a replaced table until ops->mem_switched().
- *          old_fd of a replacement is given to control, which closes it once, by ops->fd_close().
+ *          from tq_vport_ring_start() until ops->ring_stopped(); a replaced table until
+ *          ops->mem_switched(). old_fd of a replacement is given to control, which closes it once,
+ *          by ops->fd_close().
  *
  * Life of an attachment:
  *      open ---> start ---> (attached ---> detached)* ---> close ---> tq_vport_closed
@@ -30,8 +32,9 @@ struct tq_attach; /* one per port; each kind has its own */
 struct tq_vport;  /* the port in control */
 
 struct tq_attach_conf {
-	const struct tq_host *host;	  /* groups */
-	const struct tq_port_conf *port;  /* socket_path, mode, queue_pairs, owner, group, mode_bits */
+	const struct tq_host *host; /* groups */
+	/* socket_path, mode, queue_pairs, owner, group, mode_bits */
+	const struct tq_port_conf *port;
 	uint32_t mtu;
 	bool mtu_offered;
 	bool replaces; /* a port of ours that goes away with this change still has socket_path */
@@ -55,17 +58,22 @@ struct tq_attach_info {
 
 struct tq_attach_ops {
 	/* Take what can fail (bind the socket), serve nobody yet. conf is not kept.
-	 *   ret_key  [out] set on failure: which key of the port is at fault ("socket", "owner", "group").
+	 *   ret_key  [out] set on failure: which key of the port is at fault ("socket", "owner",
+	 *            "group").
 	 * Returns 0 or -errno with *reterr: message and hint. */
-	int (*open)(void *ctx, const struct tq_attach_conf *conf, struct tq_vport *owner, struct tq_attach **ret_attach,
-		    const char **ret_key, struct tq_err *reterr);
+	int (*open)(void *ctx, const struct tq_attach_conf *conf, struct tq_vport *owner,
+		    struct tq_attach **ret_attach, const char **ret_key, struct tq_err *reterr);
 	/* Serve front-ends from now on. Cannot fail. */
 	void (*start)(struct tq_attach *a);
-	/* Give the socket the owner, group and mode of conf, which may be undone by another call. As open. */
-	int (*permit)(struct tq_attach *a, const struct tq_attach_conf *conf, const char **ret_key, struct tq_err *reterr);
-	/* End the present front-end, if any; detached comes when its rings are stopped. Others may attach. */
+	/* Give the socket the owner, group and mode of conf, which may be undone by another call.
+	 * As open. */
+	int (*permit)(struct tq_attach *a, const struct tq_attach_conf *conf, const char **ret_key,
+		      struct tq_err *reterr);
+	/* End the present front-end, if any; detached comes when its rings are stopped. Others may
+	 * attach. */
 	void (*disconnect)(struct tq_attach *a, const char *text);
-	/* For good: the socket is gone when it returns. Answered by tq_vport_closed(), perhaps inside. */
+	/* For good: the socket is gone when it returns. Answered by tq_vport_closed(), perhaps
+	 * inside. */
 	void (*close)(struct tq_attach *a);
 	/* Answers to tq_vport_ring_stop() and tq_vport_mem_switch(). */
 	void (*ring_stopped)(struct tq_attach *a, uint32_t ring, uint16_t avail_index);
@@ -93,7 +101,8 @@ void tq_vport_closed(struct tq_vport *p, struct tq_attach *a);
 void tq_vport_ring_start(struct tq_vport *p, uint32_t ring, const struct tq_vport_ring_conf *conf);
 void tq_vport_ring_stop(struct tq_vport *p, uint32_t ring);
 void tq_vport_kick_replaced(struct tq_vport *p, uint32_t ring, int kick_fd, int old_fd);
-void tq_vport_call_replaced(struct tq_vport *p, uint32_t ring, int call_fd, enum tq_call_kind kind, int old_fd);
+void tq_vport_call_replaced(struct tq_vport *p, uint32_t ring, int call_fd, enum tq_call_kind kind,
+			    int old_fd);
 void tq_vport_mem_switch(struct tq_vport *p, const struct tq_mem *mem);
 /* For log lines. */
 const char *tq_vport_name(const struct tq_vport *p);

@@ -33,12 +33,13 @@ struct tq_attach {
 	struct tq_vport *owner;
 	struct tq_vu_conf conf;
 	bool client, started, closing;
-	uint32_t calls; /* our functions that are running inside the connection: it may end in there */
+	/* our functions that are running inside the connection: it may end in there */
+	uint32_t calls;
 	char path[TQ_SOCK_PATH_MAX];
 	struct tq_listen listen;
 	struct tq_connect connect;
 	struct event *listen_event, *timer, *conn_event;
-	bool listening; /* listen_event is added */
+	bool listening;    /* listen_event is added */
 	short conn_events; /* of poll(), that conn_event is added for */
 	struct tq_vu_backend *conn;
 	uint64_t connected_ns;
@@ -88,8 +89,9 @@ static void wait_conn(struct tq_attach *a)
 	if (!want || tq_vu_fd(a->conn) < 0)
 		return;
 	a->conn_event = event_new(a->av->base, tq_vu_fd(a->conn),
-				  EV_PERSIST | (want & POLLIN ? EV_READ : 0) | (want & POLLOUT ? EV_WRITE : 0), on_conn,
-				  a);
+				  EV_PERSIST | (want & POLLIN ? EV_READ : 0) |
+					  (want & POLLOUT ? EV_WRITE : 0),
+				  on_conn, a);
 	if (a->conn_event && event_add(a->conn_event, NULL) == 0)
 		a->conn_events = want;
 }
@@ -134,7 +136,8 @@ static void update(struct tq_attach *a)
 	}
 	wait_ns = t > now_ns ? t - now_ns : 0;
 	tv.tv_sec = (time_t)(wait_ns / TQ_NS_PER_S);
-	tv.tv_usec = (suseconds_t)(wait_ns % TQ_NS_PER_S / 1000 + 1); /* not a microsecond early: it would spin */
+	tv.tv_usec = (suseconds_t)(wait_ns % TQ_NS_PER_S / 1000 +
+				   1); /* not a microsecond early: it would spin */
 	event_add(a->timer, &tv);
 }
 
@@ -194,9 +197,11 @@ static void on_kick_replaced(void *ctx, uint32_t ring, int kick_fd, int old_fd)
 	tq_vport_kick_replaced(((struct tq_attach *)ctx)->owner, ring, kick_fd, old_fd);
 }
 
-static void on_call_replaced(void *ctx, uint32_t ring, int call_fd, enum tq_vu_call_kind kind, int old_fd)
+static void on_call_replaced(void *ctx, uint32_t ring, int call_fd, enum tq_vu_call_kind kind,
+			     int old_fd)
 {
-	tq_vport_call_replaced(((struct tq_attach *)ctx)->owner, ring, call_fd, call_kind(kind), old_fd);
+	tq_vport_call_replaced(((struct tq_attach *)ctx)->owner, ring, call_fd, call_kind(kind),
+			       old_fd);
 }
 
 static void on_mem_switch(void *ctx, const struct tq_mem *mem)
@@ -225,7 +230,8 @@ static void on_closed(void *ctx, enum tq_vu_end end, const char *text)
 	char why[192];
 
 	snprintf(why, sizeof(why), "%s: %s", tq_vu_end_name(end), text);
-	/* The socket was closed just now, and nobody has opened anything since: its number is not taken yet. */
+	/* The socket was closed just now, and nobody has opened anything since: its number is not
+	 * taken yet. */
 	if (a->conn_event)
 		event_free(a->conn_event);
 	a->conn_event = NULL;
@@ -258,7 +264,8 @@ static void serve(struct tq_attach *a, int fd)
 	int err = tq_vu_new(&a->conf, &vu_ops, a, fd, now_ns, &a->conn);
 
 	if (err) {
-		tq_log_error("vhost", "%s: front-end cannot be served: %s", tq_vport_name(a->owner), strerror(-err));
+		tq_log_error("vhost", "%s: front-end cannot be served: %s", tq_vport_name(a->owner),
+			     strerror(-err));
 		close(fd);
 		if (a->client)
 			tq_connect_lost(&a->connect, now_ns, now_ns);
@@ -292,7 +299,8 @@ static void on_listen(evutil_socket_t fd, short what, void *arg)
 	if (sock >= 0)
 		serve(a, sock);
 	else if (sock == -EBUSY)
-		tq_log_warn("vhost", "%s: a second front-end was turned away", tq_vport_name(a->owner));
+		tq_log_warn("vhost", "%s: a second front-end was turned away",
+			    tq_vport_name(a->owner));
 	else if (sock != -EAGAIN)
 		tq_log_error("vhost", "%s: accept: %s", tq_vport_name(a->owner), strerror(-sock));
 	leave(a);
@@ -318,7 +326,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- control's side ---- */
 
-/* Where to bind while a port of ours still has the path: beside it, to be renamed when that port has let go. */
+/* Where to bind while a port of ours still has the path: beside it, to be renamed when that port
+ * has let go. */
 static int bind_path(struct tq_attach *a, bool replaces, char *ret_path, size_t size_bytes)
 {
 	const char *slash = strrchr(a->path, '/');
@@ -327,8 +336,8 @@ static int bind_path(struct tq_attach *a, bool replaces, char *ret_path, size_t 
 	if (!replaces)
 		n = snprintf(ret_path, size_bytes, "%s", a->path);
 	else
-		n = snprintf(ret_path, size_bytes, "%.*s/.%x", slash ? (int)(slash - a->path) : 0, a->path,
-			     (unsigned)((uintptr_t)a >> 4 & 0xffffff));
+		n = snprintf(ret_path, size_bytes, "%.*s/.%x", slash ? (int)(slash - a->path) : 0,
+			     a->path, (unsigned)((uintptr_t)a >> 4 & 0xffffff));
 	return n < (int)size_bytes ? 0 : -ENAMETOOLONG;
 }
 
@@ -344,7 +353,8 @@ static int open_listen(struct tq_attach *a, const struct tq_attach_conf *conf, c
 		return err;
 	*ret_key = "socket";
 	if (bind_path(a, conf->replaces, path, sizeof(path)))
-		err = tq_err_set(reterr, -ENAMETOOLONG, "%s: no room for a second name beside it", a->path);
+		err = tq_err_set(reterr, -ENAMETOOLONG, "%s: no room for a second name beside it",
+				 a->path);
 	if (!err) {
 		lc = (struct tq_listen_conf){ .path = path,
 					      .mode_bits = perm.mode_bits,
@@ -389,7 +399,8 @@ static int vhost_open(void *ctx, const struct tq_attach_conf *conf, struct tq_vp
 	else if (!a->client)
 		err = open_listen(a, conf, ret_key, reterr);
 	else if (tq_connect_init(&a->connect, a->path))
-		err = tq_err_set(reterr, -ENAMETOOLONG, "%s: longer than %d bytes", a->path, TQ_SOCK_PATH_MAX - 1);
+		err = tq_err_set(reterr, -ENAMETOOLONG, "%s: longer than %d bytes", a->path,
+				 TQ_SOCK_PATH_MAX - 1);
 	if (err) {
 		destroy(a);
 		return err;
@@ -406,14 +417,15 @@ static void vhost_start(struct tq_attach *a)
 		if (rename(a->listen.path, a->path) == 0)
 			snprintf(a->listen.path, sizeof(a->listen.path), "%s", a->path);
 		else
-			tq_log_error("vhost", "%s: %s cannot be renamed to %s: %s", tq_vport_name(a->owner),
-				     a->listen.path, a->path, strerror(errno));
+			tq_log_error("vhost", "%s: %s cannot be renamed to %s: %s",
+				     tq_vport_name(a->owner), a->listen.path, a->path,
+				     strerror(errno));
 	}
 	update(a);
 }
 
-static int vhost_permit(struct tq_attach *a, const struct tq_attach_conf *conf, const char **ret_key,
-			struct tq_err *reterr)
+static int vhost_permit(struct tq_attach *a, const struct tq_attach_conf *conf,
+			const char **ret_key, struct tq_err *reterr)
 {
 	struct tq_sockperm perm;
 	int err = 0;
@@ -472,7 +484,8 @@ static void vhost_info(const struct tq_attach *a, struct tq_attach_info *ret_inf
 {
 	struct tq_vu_info info;
 
-	*ret_info = (struct tq_attach_info){ .connect_error = a->client ? a->connect.last_error : 0 };
+	*ret_info =
+		(struct tq_attach_info){ .connect_error = a->client ? a->connect.last_error : 0 };
 	if (!a->conn)
 		return;
 	tq_vu_info(a->conn, &info);
@@ -532,7 +545,8 @@ int tq_attach_vhost_new(struct event_base *base, struct tq_attach_vhost **ret_av
 	if (!err)
 		err = tq_mapper_new(&av->mapper);
 	if (!err) {
-		av->mapper_event = event_new(base, tq_mapper_fd(av->mapper), EV_READ | EV_PERSIST, on_mapper, av);
+		av->mapper_event = event_new(base, tq_mapper_fd(av->mapper), EV_READ | EV_PERSIST,
+					     on_mapper, av);
 		if (!av->mapper_event || event_add(av->mapper_event, NULL))
 			err = -ENOMEM;
 	}

@@ -3,7 +3,8 @@
 
 /* attach_vhost.h - ports attached by vhost-user: sockets and connections driven by libevent.
  *
- * Why:     the daemon's kind of attachment (attach.h); the state machines are src/vhost's, the loop is the caller's.
+ * Why:     the daemon's kind of attachment (attach.h); the state machines are src/vhost's, the loop
+ *          is the caller's.
  * Thread:  the control thread.
  * Memory:  one allocation a port, one connection while a front-end is there.
  */

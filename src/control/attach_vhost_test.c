@@ -3,7 +3,8 @@
 
 /* The daemon's own attachments: real sockets and front-ends, workers stepped between the events.
  *
- *      front-end (memfd, eventfds) --UNIX socket--> attach_vhost on libevent --> control --> worker on a kickset
+ *      front-end (memfd, eventfds) --UNIX socket--> attach_vhost on libevent --> control --> worker
+ *      on a kickset
  */
 #include <dirent.h>
 #include <errno.h>
@@ -234,9 +235,9 @@ static uint32_t count_maps(void)
 	return n;
 }
 
-#define TWO                                                                                                            \
-	"version: 1\ntenants:\n  red:\n    ports:\n"                                                                   \
-	"      r1: {socket: a.sock, mac: \"52:54:00:00:00:01\"}\n"                                                     \
+#define TWO                                                                                        \
+	"version: 1\ntenants:\n  red:\n    ports:\n"                                               \
+	"      r1: {socket: a.sock, mac: \"52:54:00:00:00:01\"}\n"                                 \
 	"      r2: {socket: b.sock, mac: \"52:54:00:00:00:02\"}\n"
 
 static const uint8_t frame[60] = { 0x52, 0x54, 0, 0, 0, 2, 0x52, 0x54, 0, 0, 0, 1, 0x88, 0xb5 };
@@ -409,7 +410,8 @@ static void test_client(void **state)
 	int listen_fd;
 
 	(void)state;
-	world_new(&w, "version: 1\ntenants:\n  red:\n    ports:\n      r1: {socket: c.sock, mode: client}\n");
+	world_new(&w, "version: 1\ntenants:\n  red:\n    ports:\n"
+		      "      r1: {socket: c.sock, mode: client}\n");
 	assert_int_equal(status(&w, 0).state, TQ_PORT_CONNECTING);
 	pump_ms(&w, 20);
 	assert_int_equal(status(&w, 0).connect_error, -ENOENT);
@@ -444,22 +446,24 @@ static void test_sockets(void **state)
 	assert_int_equal(st.st_mode & 0777, 0660);
 	a = front_attach(&w, "a.sock");
 	wait_state(&w, 0, TQ_PORT_RUNNING);
-	assert_int_equal(apply(&w,
-			       "version: 1\ntenants:\n  red:\n    ports:\n"
-			       "      r1: {socket: a.sock, mac: \"52:54:00:00:00:01\", mode_bits: 0600}\n"
-			       "      r2: {socket: b.sock, mac: \"52:54:00:00:00:02\"}\n",
-			       &err),
-			 0);
+	assert_int_equal(
+		apply(&w,
+		      "version: 1\ntenants:\n  red:\n    ports:\n"
+		      "      r1: {socket: a.sock, mac: \"52:54:00:00:00:01\", mode_bits: 0600}\n"
+		      "      r2: {socket: b.sock, mac: \"52:54:00:00:00:02\"}\n",
+		      &err),
+		0);
 	assert_int_equal(stat(path_of(&w, "a.sock"), &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(status(&w, 0).attaches, 1);
 	assert_int_equal(status(&w, 0).state, TQ_PORT_RUNNING);
 
-	assert_int_equal(apply(&w,
-			       "version: 1\ntenants:\n  red:\n    ports:\n"
-			       "      r1: {socket: b.sock}\n      r2: {socket: a.sock, mode_bits: 0666}\n",
-			       &err),
-			 0);
+	assert_int_equal(
+		apply(&w,
+		      "version: 1\ntenants:\n  red:\n    ports:\n"
+		      "      r1: {socket: b.sock}\n      r2: {socket: a.sock, mode_bits: 0666}\n",
+		      &err),
+		0);
 	assert_true(tq_vu_front_gone(a));
 	assert_int_equal(stat(path_of(&w, "a.sock"), &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0666);
@@ -480,7 +484,9 @@ static void test_cannot_bind(void **state)
 
 	(void)state;
 	world_new(&w, TWO);
-	assert_int_equal(apply(&w, "version: 1\ntenants:\n  red:\n    ports:\n      r3: {socket: /nowhere/x.sock}\n",
+	assert_int_equal(apply(&w,
+			       "version: 1\ntenants:\n  red:\n    ports:\n"
+			       "      r3: {socket: /nowhere/x.sock}\n",
 			       &err),
 			 -ENOENT);
 	assert_string_equal(err.path, "tenants.red.ports.r3.socket");
@@ -490,7 +496,8 @@ static void test_cannot_bind(void **state)
 	assert_non_null(f);
 	fclose(f);
 	assert_int_equal(apply(&w,
-			       "version: 1\ntenants:\n  red:\n    ports:\n      r4: {}\n      r3: {socket: file}\n",
+			       "version: 1\ntenants:\n  red:\n    ports:\n"
+			       "      r4: {}\n      r3: {socket: file}\n",
 			       &err),
 			 -EEXIST);
 	assert_int_equal(access(path_of(&w, "r4.sock"), F_OK), -1); /* bound before, gone again */
@@ -498,7 +505,8 @@ static void test_cannot_bind(void **state)
 	assert_int_equal(tq_control_model(w.c)->n_ports, 2);
 	unlink(path_of(&w, "file"));
 	assert_int_equal(apply(&w,
-			       "version: 1\ntenants:\n  red:\n    ports:\n      r3: {owner: nobody-of-that-name}\n",
+			       "version: 1\ntenants:\n  red:\n    ports:\n"
+			       "      r3: {owner: nobody-of-that-name}\n",
 			       &err),
 			 -EINVAL);
 	assert_string_equal(err.path, "tenants.red.ports.r3.owner");
@@ -540,9 +548,12 @@ static void test_memory_taken_away(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_attach_and_traffic), cmocka_unit_test(test_killed_in_every_state),
-		cmocka_unit_test(test_second_front_end),   cmocka_unit_test(test_client),
-		cmocka_unit_test(test_sockets),		   cmocka_unit_test(test_cannot_bind),
+		cmocka_unit_test(test_attach_and_traffic),
+		cmocka_unit_test(test_killed_in_every_state),
+		cmocka_unit_test(test_second_front_end),
+		cmocka_unit_test(test_client),
+		cmocka_unit_test(test_sockets),
+		cmocka_unit_test(test_cannot_bind),
 		cmocka_unit_test(test_memory_taken_away),
 	};
 

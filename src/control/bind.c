@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* Source addresses: configured, or the first one seen until the front-end detaches (dataplane.md section 7). */
+/* Source addresses: configured, or the first one seen until the front-end detaches (dataplane.md
+ * section 7). */
 #include "control/internal.h"
 #include "packet/eth.h"
 
@@ -10,7 +11,8 @@ uint64_t tq_bind_mac(const struct tq_vport *p)
 	return p->mac_conf ? p->mac_conf : p->mac_learned;
 }
 
-static struct tq_vport *holder(struct tq_control *c, uint32_t network, uint64_t mac, const struct tq_vport *but)
+static struct tq_vport *holder(struct tq_control *c, uint32_t network, uint64_t mac,
+			       const struct tq_vport *but)
 {
 	struct tq_vport *p;
 
@@ -26,7 +28,8 @@ static void mac_text(uint64_t mac, char *ret_text, size_t size_bytes)
 	uint8_t b[TQ_MAC_BYTES];
 
 	tq_mac_store(b, mac);
-	snprintf(ret_text, size_bytes, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
+	snprintf(ret_text, size_bytes, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3],
+		 b[4], b[5]);
 }
 
 void tq_bind_event(struct tq_control *c, uint32_t port_id, uint64_t mac)
@@ -46,12 +49,14 @@ void tq_bind_event(struct tq_control *c, uint32_t port_id, uint64_t mac)
 		if (p->mac_refused == mac)
 			return;
 		p->mac_refused = mac;
-		tq_log_warn("port", "%s: source %s is refused: it is bound to port %s of the same network", p->name,
-			    text, other->name);
+		tq_log_warn("port",
+			    "%s: source %s is refused: it is bound to port %s of the same network",
+			    p->name, text, other->name);
 	} else {
 		p->mac_learned = mac;
 		p->mac_refused = 0;
-		tq_log_info("port", "%s: source %s is bound until the front-end detaches", p->name, text);
+		tq_log_info("port", "%s: source %s is bound until the front-end detaches", p->name,
+			    text);
 	}
 	tq_control_changed(c);
 }

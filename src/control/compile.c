@@ -25,7 +25,8 @@ void tq_compile_shape(const struct tq_shape *shape, struct tq_node_params *ret_p
 		.priority = 0, /* of classes only */
 	};
 
-	/* A ceiling that rounds to nothing would read as "none". Validation keeps rates above 64 kbit/s. */
+	/* A ceiling that rounds to nothing would read as "none". Validation keeps rates above 64
+	 * kbit/s. */
 	tq_verify(shape->max_bits_s == 0 || p.max_bytes_s > 0);
 	tq_verify(p.max_bytes_s == 0 || p.burst_bytes > 0);
 	tq_verify(p.pps == 0 || p.burst_frames > 0);
@@ -40,12 +41,13 @@ void tq_compile_link(uint64_t capacity_bits_s, struct tq_link_params *ret_params
 	ret_params->capacity_bytes_s = bytes_s;
 	ret_params->burst_bytes = 0;
 	if (bytes_s != 0)
-		ret_params->burst_bytes =
-			TQ_MAX(tq_muldiv_u64(bytes_s, TQ_BURST_NS, TQ_NS_PER_S), (uint64_t)TQ_BURST_BYTES_MIN);
+		ret_params->burst_bytes = TQ_MAX(tq_muldiv_u64(bytes_s, TQ_BURST_NS, TQ_NS_PER_S),
+						 (uint64_t)TQ_BURST_BYTES_MIN);
 }
 
-static void add_node(const struct tq_compile_in *in, struct tq_snapshot *snap, uint32_t node, uint32_t parent,
-		     uint32_t worker, enum tq_node_kind kind, const struct tq_shape *shape)
+static void add_node(const struct tq_compile_in *in, struct tq_snapshot *snap, uint32_t node,
+		     uint32_t parent, uint32_t worker, enum tq_node_kind kind,
+		     const struct tq_shape *shape)
 {
 	struct tq_snap_node *n = &snap->node[snap->n_nodes++];
 
@@ -106,15 +108,18 @@ static void compile_tenant(const struct tq_compile_in *in, struct tq_snapshot *s
 		p->mac_refused = cp->mac_refused;
 		p->hold_ns = conf->hold_ns;
 		p->rx_node = TQ_NODE_NONE;
-		add_node(in, snap, TQ_NODE_PORT_TX(cp->id), TQ_NODE_TENANT_TX(id), worker, TQ_NODE_TX, &conf->tx);
+		add_node(in, snap, TQ_NODE_PORT_TX(cp->id), TQ_NODE_TENANT_TX(id), worker,
+			 TQ_NODE_TX, &conf->tx);
 		if (rx && (rx_all || tq_shape_limits(&conf->rx))) {
 			p->rx_node = TQ_NODE_PORT_RX(cp->id);
-			add_node(in, snap, p->rx_node, TQ_NODE_TENANT_RX(id), worker, TQ_NODE_RX, &conf->rx);
+			add_node(in, snap, p->rx_node, TQ_NODE_TENANT_RX(id), worker, TQ_NODE_RX,
+				 &conf->rx);
 		}
 	}
 }
 
-static void compile_network(const struct tq_compile_in *in, struct tq_snapshot *snap, uint32_t ni, uint32_t *n_members)
+static void compile_network(const struct tq_compile_in *in, struct tq_snapshot *snap, uint32_t ni,
+			    uint32_t *n_members)
 {
 	const struct tq_network *conf = &in->model->networks[ni];
 	struct tq_snap_network *net = &snap->network[in->network_id[ni]];
@@ -124,9 +129,11 @@ static void compile_network(const struct tq_compile_in *in, struct tq_snapshot *
 	net->frame_bytes_max = (uint32_t)conf->mtu + TQ_ETH_HDR_BYTES;
 	net->vlan = conf->vlan;
 	net->member_first = *n_members;
-	/* In order of port ids: a flood remembers the id it has reached, whatever is added meanwhile. */
+	/* In order of port ids: a flood remembers the id it has reached, whatever is added
+	 * meanwhile. */
 	for (uint32_t id = 0; id < snap->n_ports; id++) {
-		if (snap->port[id].tenant != TQ_ID_NONE && snap->port[id].network == in->network_id[ni])
+		if (snap->port[id].tenant != TQ_ID_NONE &&
+		    snap->port[id].network == in->network_id[ni])
 			snap->member[(*n_members)++] = id;
 	}
 	net->member_n = *n_members - net->member_first;
@@ -162,7 +169,8 @@ static void compile_addresses(struct tq_snapshot *snap)
 int tq_compile(const struct tq_compile_in *in, struct tq_snapshot **ret_snap)
 {
 	const struct tq_model *m = in->model;
-	uint32_t n_ports = 0, n_networks = 0, n_addresses = 0, n_members = 0, n_nodes = count_nodes(m);
+	uint32_t n_ports = 0, n_networks = 0, n_addresses = 0, n_members = 0,
+		 n_nodes = count_nodes(m);
 	struct tq_snapshot *snap;
 	int err;
 
@@ -177,7 +185,8 @@ int tq_compile(const struct tq_compile_in *in, struct tq_snapshot **ret_snap)
 		return err;
 	snap->revision = in->revision;
 	snap->accounting = m->host.accounting;
-	snap->n_nodes = 0; /* filled in order; fewer than were counted when only some ports are limited */
+	snap->n_nodes =
+		0; /* filled in order; fewer than were counted when only some ports are limited */
 	compile_links(in, snap);
 	for (uint32_t t = 0; t < m->n_tenants; t++)
 		compile_tenant(in, snap, t);

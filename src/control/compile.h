@@ -5,9 +5,10 @@
  *
  * Why:     the one place where bits become bytes and names become ids.
  * Thread:  control; pure but for the allocation of the snapshot.
- * Units:   model: bits/s; snapshot: bytes/s, rounded down. A ceiling is thus never exceeded; the sum of rounded
- *          minimums never exceeds a rounded capacity or ceiling, because floor(a) + floor(b) <= floor(a + b).
- *          Rates that are multiples of 8 bit/s are exact, all others lose less than 1 byte/s.
+ * Units:   model: bits/s; snapshot: bytes/s, rounded down. A ceiling is thus never exceeded; the
+ *          sum of rounded minimums never exceeds a rounded capacity or ceiling, because floor(a) +
+ *          floor(b) <= floor(a + b). Rates that are multiples of 8 bit/s are exact, all others lose
+ *          less than 1 byte/s.
  */
 #ifndef TQ_CONTROL_COMPILE_H
 #define TQ_CONTROL_COMPILE_H

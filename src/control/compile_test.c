@@ -19,11 +19,11 @@ static void test_link_params(void **state)
 		uint64_t bits_s, bytes_s, burst_bytes;
 	} row[] = {
 		{ 0, 0, 0 },
-		{ 64000, 8000, 3028 },		      /* 8 B a ms */
-		{ 24224000, 3028000, 3028 },	      /* 3028 B a ms: both agree */
-		{ 24224008, 3028001, 3028 },	      /* floor of 3028.001 */
+		{ 64000, 8000, 3028 },       /* 8 B a ms */
+		{ 24224000, 3028000, 3028 }, /* 3028 B a ms: both agree */
+		{ 24224008, 3028001, 3028 }, /* floor of 3028.001 */
 		{ 24232000, 3029000, 3029 },
-		{ 1000000007, 125000000, 125000 },    /* 7 bit/s are less than a byte: never above */
+		{ 1000000007, 125000000, 125000 }, /* 7 bit/s are less than a byte: never above */
 		{ 69000000000, 8625000000, 8625000 }, /* where others overflow */
 		{ 400000000000, 50000000000, 50000000 },
 		{ UINT64_MAX, UINT64_MAX / 8, 2305843009213693 },
@@ -65,7 +65,8 @@ static void test_shape(void **state)
 	assert_false(tq_shape_limits(&shape));
 }
 
-/* red: a tenant rx limit, two networks, one on an uplink; blue: one port with an rx limit; green: none. */
+/* red: a tenant rx limit, two networks, one on an uplink; blue: one port with an rx limit; green:
+ * none. */
 static const char yaml[] = "version: 1\n"
 			   "host: {accounting: l1}\n"
 			   "links:\n"
@@ -220,7 +221,8 @@ static void test_nodes(void **state)
 	assert_int_equal(s->n_nodes, 8 + 3 + 2);
 	for (uint32_t i = 0; i < s->n_nodes; i++) {
 		if (s->node[i].parent != TQ_NODE_NONE)
-			assert_true(node(s, s->node[i].parent) < &s->node[i]); /* parents before children */
+			assert_true(node(s, s->node[i].parent) <
+				    &s->node[i]); /* parents before children */
 	}
 	n = node(s, TQ_NODE_TENANT_TX(10));
 	assert_int_equal(n->parent, TQ_NODE_NONE);
@@ -265,8 +267,9 @@ static void test_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_link_params), cmocka_unit_test(test_shape), cmocka_unit_test(test_snapshot),
-		cmocka_unit_test(test_nodes),	    cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_link_params), cmocka_unit_test(test_shape),
+		cmocka_unit_test(test_snapshot),    cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,9 @@ struct tq_ctl_tenant *tq_ctl_tenant_free(struct tq_ctl_tenant *t)
 static int start_workers(struct tq_control *c, const struct tq_control_conf *conf)
 {
 	for (uint32_t i = 0; i < conf->n_workers; i++) {
-		struct tq_worker_conf wc = { .id = i, .io = conf->io[i], .qsbr = c->qsbr, .snapshot = &c->snap };
+		struct tq_worker_conf wc = {
+			.id = i, .io = conf->io[i], .qsbr = c->qsbr, .snapshot = &c->snap
+		};
 		int err = tq_worker_new(&wc, &c->worker[i]);
 
 		if (err)
@@ -66,8 +68,9 @@ int tq_control_new(const struct tq_control_conf *conf, struct tq_control **ret_c
 	struct tq_control *c;
 	int err;
 
-	if (conf->n_workers == 0 || conf->n_workers > TQ_WORKERS_MAX || !conf->env.attach || !conf->env.now_ns ||
-	    !conf->env.bell || strlen(conf->runtime_dir) >= sizeof(c->runtime_dir))
+	if (conf->n_workers == 0 || conf->n_workers > TQ_WORKERS_MAX || !conf->env.attach ||
+	    !conf->env.now_ns || !conf->env.bell ||
+	    strlen(conf->runtime_dir) >= sizeof(c->runtime_dir))
 		return -EINVAL;
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -116,7 +119,8 @@ void tq_control_facts_set(struct tq_control *c, const struct tq_facts *facts)
 	c->facts = *facts;
 }
 
-void tq_control_bury(struct tq_control *c, struct tq_ctl_grave *g, struct tq_idpool *pool, uint32_t id)
+void tq_control_bury(struct tq_control *c, struct tq_ctl_grave *g, struct tq_idpool *pool,
+		     uint32_t id)
 {
 	*g = (struct tq_ctl_grave){ .pool = pool, .id = id };
 	TAILQ_INSERT_TAIL(&c->graves, g, entry);
@@ -136,7 +140,8 @@ static void free_gone(struct tq_control *c)
 		tq_counters_add(&c->gone_counters, &p->port->counters);
 		for (uint32_t i = 0; c->now.model && i < c->now.model->n_tenants; i++) {
 			if (strcmp(c->now.tenant[i]->name, p->tenant) == 0)
-				tq_counters_add(&c->now.tenant[i]->gone_counters, &p->port->counters);
+				tq_counters_add(&c->now.tenant[i]->gone_counters,
+						&p->port->counters);
 		}
 		tq_vport_free(p);
 	}
@@ -174,7 +179,8 @@ bool tq_control_settling(const struct tq_control *c)
 
 	if (c->dirty || c->n_pending > 0 || c->move.stage != TQ_MOVE_NONE)
 		return true;
-	if (!TAILQ_EMPTY(&c->gone_ports) || !TAILQ_EMPTY(&c->gone_links) || !TAILQ_EMPTY(&c->retired))
+	if (!TAILQ_EMPTY(&c->gone_ports) || !TAILQ_EMPTY(&c->gone_links) ||
+	    !TAILQ_EMPTY(&c->retired))
 		return true;
 	if (c->revision != 0 && !tq_publish_adopted(c, c->revision))
 		return true;
@@ -232,8 +238,8 @@ void tq_control_stop(struct tq_control *c)
 
 bool tq_control_stopped(const struct tq_control *c)
 {
-	return c->stopping && TAILQ_EMPTY(&c->gone_ports) && TAILQ_EMPTY(&c->gone_links) && c->n_pending == 0 &&
-	       (c->revision == 0 || tq_publish_adopted(c, c->revision));
+	return c->stopping && TAILQ_EMPTY(&c->gone_ports) && TAILQ_EMPTY(&c->gone_links) &&
+	       c->n_pending == 0 && (c->revision == 0 || tq_publish_adopted(c, c->revision));
 }
 
 struct tq_control *tq_control_free(struct tq_control *c)
@@ -243,7 +249,8 @@ struct tq_control *tq_control_free(struct tq_control *c)
 
 	if (!c)
 		return NULL;
-	tq_verify(TAILQ_EMPTY(&c->ports) && TAILQ_EMPTY(&c->gone_ports) && TAILQ_EMPTY(&c->gone_links));
+	tq_verify(TAILQ_EMPTY(&c->ports) && TAILQ_EMPTY(&c->gone_ports) &&
+		  TAILQ_EMPTY(&c->gone_links));
 	for (uint32_t i = 0; i < c->n_workers; i++)
 		c->worker[i] = tq_worker_free(c->worker[i]);
 	tq_publish_done(c);

@@ -3,8 +3,8 @@
 
 /* idpool.h - small stable numbers for tenants, networks, links and ports.
  *
- * Why:     workers index arrays by them; a number is given again only after every worker has forgotten it, which
- *          is the caller's to know.
+ * Why:     workers index arrays by them; a number is given again only after every worker has
+ *          forgotten it, which is the caller's to know.
  * Thread:  control.
  */
 #ifndef TQ_CONTROL_IDPOOL_H
@@ -30,7 +30,8 @@ TQ_INLINE void tq_idpool_init(struct tq_idpool *pool, uint32_t limit)
 	*pool = (struct tq_idpool){ .limit = limit };
 }
 
-/* The lowest free number; UINT32_MAX when all are in use. Low numbers keep the arrays of snapshots short. */
+/* The lowest free number; UINT32_MAX when all are in use. Low numbers keep the arrays of snapshots
+ * short. */
 TQ_INLINE uint32_t tq_idpool_take(struct tq_idpool *pool)
 {
 	for (uint32_t w = 0; w * 64 < pool->limit; w++) {

@@ -6,12 +6,14 @@
  * How a change reaches the workers (apply.c plans, tq_control_poll() carries out):
  *
  *   apply    plan: sockets, devices, memory (may fail: nothing has changed)
- *            commit: the new model is the running one; removed ports are closed, new ones are added to workers
- *   gate     nothing is published while rings of removed ports run or added ports are not known to their worker:
- *            rings stop before a port leaves a snapshot, a port is added before the snapshot that names it
+ *            commit: the new model is the running one; removed ports are closed, new ones are added
+ *            to workers
+ *   gate     nothing is published while rings of removed ports run or added ports are not known to
+ *            their worker: rings stop before a port leaves a snapshot, a port is added before the
+ *            snapshot that names it
  *   publish  the model is compiled and the pointer swapped
- *   adopted  every worker has said so (its revision) and passed a quiescent point: the old snapshot is freed, removed
- *            ports leave their worker, ids become free
+ *   adopted  every worker has said so (its revision) and passed a quiescent point: the old snapshot
+ *            is freed, removed ports leave their worker, ids become free
  *
  * Moving tenants between workers (move.c) uses the same gate twice.
  */
@@ -48,7 +50,8 @@ struct tq_op {
 };
 TAILQ_HEAD(tq_op_list, tq_op);
 
-/* op->cmd, done and arg are filled; not pending. RING_CALL and RING_KICK have no answer: done is NULL. */
+/* op->cmd, done and arg are filled; not pending. RING_CALL and RING_KICK have no answer: done is
+ * NULL. */
 void tq_op_send(struct tq_control *c, uint32_t worker, struct tq_op *op);
 /* Push what waits, take the events. */
 void tq_op_poll(struct tq_control *c);
@@ -66,13 +69,15 @@ struct tq_vring {
 	struct tq_vport *vport;
 	uint32_t index;
 	enum tq_vring_at at;
-	bool lent;	 /* the attachment wants it to run */
+	bool lent;       /* the attachment wants it to run */
 	bool stop_asked; /* the attachment waits for ops->ring_stopped */
-	bool broken;	 /* quarantined since its last start */
-	bool refused;	 /* the worker could not start it: not tried again before it is lent anew */
+	bool broken;     /* quarantined since its last start */
+	bool refused;    /* the worker could not start it: not tried again before it is lent anew */
 	struct tq_vport_ring_conf conf; /* of the attachment, replaced descriptors included */
-	int worker_kick_fd, worker_call_fd; /* what the worker uses or is told to use; -1 when stopped */
-	/* Replaced while the worker could not be told (starting, stopping); given to us; -1: none. */
+	int worker_kick_fd,
+		worker_call_fd; /* what the worker uses or is told to use; -1 when stopped */
+	/* Replaced while the worker could not be told (starting, stopping); given to us; -1: none.
+	 * */
 	int late_kick_fd, late_call_fd;
 	struct tq_op start, stop, kick, call;
 };
@@ -84,7 +89,7 @@ void tq_vring_init(struct tq_vring *r, struct tq_vport *p, uint32_t index);
 /* ---- vport.c ---- */
 
 enum tq_vport_life {
-	TQ_VPORT_PLANNED,  /* of an apply that may still fail */
+	TQ_VPORT_PLANNED, /* of an apply that may still fail */
 	TQ_VPORT_LIVE,
 	TQ_VPORT_LEAVING,  /* its attachment closes, rings stop */
 	TQ_VPORT_UNNAMED,  /* no ring runs: waits for a snapshot without it to be adopted */
@@ -102,22 +107,23 @@ struct tq_vport {
 
 	/* at the worker */
 	struct tq_port *port;
-	struct tq_port *port_next; /* other number of queue pairs: takes over when the old one is deleted */
-	uint32_t worker;	   /* that has or gets port; TQ_ID_NONE: none */
-	bool added;		   /* PORT_ADD was answered, PORT_DEL was not sent */
-	bool worker_left;	   /* PORT_DEL was answered */
-	bool held;		   /* it is being moved: no ring may run */
-	bool memory_lost;	   /* SIGBUS in the guest's memory: no ring runs before the front-end left */
+	/* other number of queue pairs: takes over when the old one is deleted */
+	struct tq_port *port_next;
+	uint32_t worker;  /* that has or gets port; TQ_ID_NONE: none */
+	bool added;       /* PORT_ADD was answered, PORT_DEL was not sent */
+	bool worker_left; /* PORT_DEL was answered */
+	bool held;        /* it is being moved: no ring may run */
+	bool memory_lost; /* SIGBUS in the guest's memory: no ring runs before the front-end left */
 	struct tq_op add, del, remap;
 	bool switch_asked; /* the attachment waits for ops->mem_switched */
 	struct tq_vring ring[TQ_RINGS_MAX];
 
 	/* attachment */
-	struct tq_attach *attach;	/* NULL: admin down */
-	struct tq_attach *attach_next;	/* starts when the old one is closed and the port is ready */
-	struct tq_attach *attach_plan;	/* of an apply that may still fail */
+	struct tq_attach *attach;      /* NULL: admin down */
+	struct tq_attach *attach_next; /* starts when the old one is closed and the port is ready */
+	struct tq_attach *attach_plan; /* of an apply that may still fail */
 	struct tq_port *port_plan;
-	bool started, closing;		/* of attach */
+	bool started, closing; /* of attach */
 	bool admin_up, client;
 
 	/* addresses */
@@ -129,14 +135,15 @@ struct tq_vport {
 	/* for status */
 	uint64_t attaches, attached_ns, detached_ns, made_ns;
 	char detach_reason[192], quarantine[192];
-	const uint32_t *poisoned; /* of the present front-end */
+	const uint32_t *poisoned;              /* of the present front-end */
 	struct tq_node_stats tx_base, rx_base; /* of nodes on earlier workers */
-	struct tq_port_sample *sample; /* [TQ_SAMPLES], NULL before the first */
-	uint64_t n_samples; /* taken; the last TQ_SAMPLES are kept */
+	struct tq_port_sample *sample;         /* [TQ_SAMPLES], NULL before the first */
+	uint64_t n_samples;                    /* taken; the last TQ_SAMPLES are kept */
 };
 TAILQ_HEAD(tq_vport_list, tq_vport);
 
-int tq_vport_new(struct tq_control *c, const char *tenant, const char *name, struct tq_vport **ret_vport);
+int tq_vport_new(struct tq_control *c, const char *tenant, const char *name,
+		 struct tq_vport **ret_vport);
 /* Gone from the worker, or never added; no attachment. */
 struct tq_vport *tq_vport_free(struct tq_vport *p);
 bool tq_vport_is_quiet(const struct tq_vport *p); /* no ring at the worker, nothing pending */
@@ -160,10 +167,11 @@ struct tq_ctl_tenant {
 	char name[TQ_NAME_MAX];
 	uint32_t id;
 	uint32_t worker; /* that has its nodes; TQ_ID_NONE while they are moved */
-	uint32_t goal;	 /* where placement wants it */
-	uint32_t unit;	 /* tenants with the same number share a worker */
+	uint32_t goal;   /* where placement wants it */
+	uint32_t unit;   /* tenants with the same number share a worker */
 	bool placed;
-	uint64_t cycles_base[TQ_WORKERS_MAX]; /* what the workers had counted under this id before */
+	/* what the workers had counted under this id before */
+	uint64_t cycles_base[TQ_WORKERS_MAX];
 	uint64_t made_ns;
 	struct tq_node_stats tx_base, rx_base;
 	struct tq_port_counters gone_counters; /* of its removed ports */
@@ -216,7 +224,7 @@ struct tq_running {
 struct tq_retired {
 	TAILQ_ENTRY(tq_retired) entry;
 	struct tq_snapshot *snap;
-	uint64_t token;	   /* of QSBR, taken after its successor was published */
+	uint64_t token;    /* of QSBR, taken after its successor was published */
 	uint64_t revision; /* of its successor */
 };
 TAILQ_HEAD(tq_retired_list, tq_retired);
@@ -228,7 +236,13 @@ struct tq_done {
 };
 TAILQ_HEAD(tq_done_list, tq_done);
 
-enum tq_move_stage { TQ_MOVE_NONE, TQ_MOVE_STOPPING, TQ_MOVE_OWNERLESS, TQ_MOVE_CARRYING, TQ_MOVE_CREDITING };
+enum tq_move_stage {
+	TQ_MOVE_NONE,
+	TQ_MOVE_STOPPING,
+	TQ_MOVE_OWNERLESS,
+	TQ_MOVE_CARRYING,
+	TQ_MOVE_CREDITING
+};
 
 struct tq_move {
 	enum tq_move_stage stage;
@@ -257,7 +271,7 @@ struct tq_control {
 	const struct tq_snapshot *snap; /* where workers look */
 	struct tq_retired_list retired;
 	uint64_t revision; /* of snap */
-	bool dirty;	   /* the running state differs from snap */
+	bool dirty;        /* the running state differs from snap */
 
 	/* configuration */
 	struct tq_running now;
@@ -283,7 +297,8 @@ struct tq_control {
 /* ---- publish.c ---- */
 int tq_publish_init(struct tq_control *c);
 void tq_publish_done(struct tq_control *c); /* no worker runs any more */
-/* Compile and publish if something changed and the gate is open; free what nobody holds any more. */
+/* Compile and publish if something changed and the gate is open; free what nobody holds any more.
+ * */
 void tq_publish_poll(struct tq_control *c);
 /* Has every worker adopted this revision (0: no)? */
 bool tq_publish_adopted(const struct tq_control *c, uint64_t revision);
@@ -291,17 +306,18 @@ bool tq_publish_adopted(const struct tq_control *c, uint64_t revision);
 /* ---- place.c ---- */
 struct tq_place_tenant {
 	uint32_t links_mask;   /* links with a capacity or a device that it may reach */
-	uint32_t load;	       /* ports */
+	uint32_t load;         /* ports */
 	uint32_t present;      /* worker, TQ_ID_NONE: not placed yet */
 	uint32_t worker, unit; /* [out] */
 };
 /* Say for each tenant which worker it belongs on. load: of what. Pure. */
 void tq_place(struct tq_place_tenant *tenant, uint32_t n, uint32_t n_workers);
-/* Place the tenants and links of a planned configuration. scratch: shape [n_tenants]. Returns whether something that
- * has a worker must move. */
-bool tq_place_running(const struct tq_running *run, uint32_t n_workers, struct tq_place_tenant *scratch,
-		      uint32_t *ret_link_goal);
-void tq_place_explain(const struct tq_control *c, uint32_t worker, char *ret_text, size_t size_bytes);
+/* Place the tenants and links of a planned configuration. scratch: shape [n_tenants]. Returns
+ * whether something that has a worker must move. */
+bool tq_place_running(const struct tq_running *run, uint32_t n_workers,
+		      struct tq_place_tenant *scratch, uint32_t *ret_link_goal);
+void tq_place_explain(const struct tq_control *c, uint32_t worker, char *ret_text,
+		      size_t size_bytes);
 
 /* ---- move.c ---- */
 int tq_move_prepare(struct tq_control *c); /* memory for the credits; -ENOMEM */
@@ -318,8 +334,8 @@ void tq_bind_settle(struct tq_control *c);
 uint64_t tq_bind_mac(const struct tq_vport *p);
 
 /* ---- link.c ---- */
-int tq_link_open(struct tq_control *c, const struct tq_model *m, uint32_t index, struct tq_ctl_link **ret_link,
-		 struct tq_err *reterr);
+int tq_link_open(struct tq_control *c, const struct tq_model *m, uint32_t index,
+		 struct tq_ctl_link **ret_link, struct tq_err *reterr);
 uint32_t tq_link_frame_bytes_max(const struct tq_model *m, uint32_t index);
 /* Never started: close at once. Accepts NULL. */
 struct tq_ctl_link *tq_link_free(struct tq_ctl_link *l);
@@ -329,13 +345,14 @@ bool tq_link_is_settled(const struct tq_ctl_link *l);
 
 /* ---- apply.c ---- */
 void tq_running_done(struct tq_running *run); /* arrays, model, document; objects are not freed */
-void tq_running_clear(struct tq_control *c); /* everything leaves: tq_control_stop() */
+void tq_running_clear(struct tq_control *c);  /* everything leaves: tq_control_stop() */
 
 /* ---- control.c ---- */
 struct tq_ctl_tenant *tq_ctl_tenant_free(struct tq_ctl_tenant *t);
 void tq_control_wake(struct tq_control *c);
 void tq_control_changed(struct tq_control *c); /* dirty, and wake */
-void tq_control_bury(struct tq_control *c, struct tq_ctl_grave *g, struct tq_idpool *pool, uint32_t id);
+void tq_control_bury(struct tq_control *c, struct tq_ctl_grave *g, struct tq_idpool *pool,
+		     uint32_t id);
 void tq_stats_add(struct tq_node_stats *sum, const struct tq_node_stats *stats);
 void tq_counters_add(struct tq_port_counters *sum, const struct tq_port_counters *counters);
 

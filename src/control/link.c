@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* Links and their devices: opened by an apply that may fail, handed to a worker, taken back, closed. */
+/* Links and their devices: opened by an apply that may fail, handed to a worker, taken back,
+ * closed. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +43,8 @@ uint32_t tq_link_frame_bytes_max(const struct tq_model *m, uint32_t index)
 	return mtu + TQ_ETH_HDR_BYTES + 4; /* a VLAN tag */
 }
 
-int tq_link_open(struct tq_control *c, const struct tq_model *m, uint32_t index, struct tq_ctl_link **ret_link,
-		 struct tq_err *reterr)
+int tq_link_open(struct tq_control *c, const struct tq_model *m, uint32_t index,
+		 struct tq_ctl_link **ret_link, struct tq_err *reterr)
 {
 	const struct tq_link *conf = &m->links[index];
 	struct tq_ctl_link *l = calloc(1, sizeof(*l));
@@ -71,8 +72,8 @@ int tq_link_open(struct tq_control *c, const struct tq_model *m, uint32_t index,
 		if (!c->env.device_open)
 			err = tq_err_set(reterr, -ENODEV, "this program has no devices");
 		else
-			err = c->env.device_open(c->env.ctx, l->name, l->id, l->devargs, l->frame_bytes_max,
-						 &l->device, reterr);
+			err = c->env.device_open(c->env.ctx, l->name, l->id, l->devargs,
+						 l->frame_bytes_max, &l->device, reterr);
 	}
 	if (err) {
 		tq_idpool_give(&c->link_ids, l->id);
@@ -115,7 +116,8 @@ void tq_link_leave(struct tq_ctl_link *l)
 
 bool tq_link_is_settled(const struct tq_ctl_link *l)
 {
-	return !l->leaving && (!l->device || (l->life == TQ_LINK_AT_WORKER && l->worker == l->goal));
+	return !l->leaving &&
+	       (!l->device || (l->life == TQ_LINK_AT_WORKER && l->worker == l->goal));
 }
 
 void tq_link_advance(struct tq_ctl_link *l)
@@ -132,7 +134,8 @@ void tq_link_advance(struct tq_ctl_link *l)
 			send(l, TQ_CMD_DEVICE_DEL, TQ_LINK_REMOVING);
 		return;
 	}
-	/* A device moves with the tenants that use it: between the snapshot without an owner and the next. */
+	/* A device moves with the tenants that use it: between the snapshot without an owner and
+	 * the next. */
 	if (l->life == TQ_LINK_AT_WORKER && l->worker != l->goal &&
 	    (c->move.stage == TQ_MOVE_CARRYING || c->move.stage == TQ_MOVE_NONE))
 		send(l, TQ_CMD_DEVICE_DEL, TQ_LINK_REMOVING);

@@ -6,7 +6,8 @@
  *   STOPPING    their rings stop; the guests keep what is in them
  *   OWNERLESS   balances are taken, a snapshot without owner is published and adopted
  *   CARRYING    their ports and devices leave the old worker and come to the new one
- *   CREDITING   a snapshot with the new owner and the balances is published and adopted; then the rings start
+ *   CREDITING   a snapshot with the new owner and the balances is published and adopted; then the
+ *   rings start
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -75,7 +76,8 @@ static bool all_quiet(const struct tq_control *c)
 }
 
 /* The rings are stopped and answered: the worker no longer changes these nodes. */
-static void take_node(struct tq_control *c, uint32_t worker, uint32_t node, struct tq_node_stats *base)
+static void take_node(struct tq_control *c, uint32_t worker, uint32_t node,
+		      struct tq_node_stats *base)
 {
 	const struct tq_sched *s = tq_worker_sched(c->worker[worker]);
 

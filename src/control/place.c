@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* Which worker has whom. A unit is what cannot be split: tenants that share a network (today each network has one
- * tenant), a link with a capacity, or a device (dataplane.md section 1). Splitting comes with grants. */
+/* Which worker has whom. A unit is what cannot be split: tenants that share a network (today each
+ * network has one tenant), a link with a capacity, or a device (dataplane.md section 1). Splitting
+ * comes with grants. */
 #include <string.h>
 
 #include "control/internal.h"
@@ -44,8 +45,8 @@ static void form_units(struct tq_place_tenant *tenant, uint32_t n)
 }
 
 /* Sticky: a unit stays where most of its load is; a new one goes where the least is. */
-static uint32_t choose(const struct tq_place_tenant *tenant, uint32_t n, uint32_t unit, const uint64_t *total,
-		       uint32_t n_workers)
+static uint32_t choose(const struct tq_place_tenant *tenant, uint32_t n, uint32_t unit,
+		       const uint64_t *total, uint32_t n_workers)
 {
 	uint64_t here[TQ_WORKERS_MAX] = { 0 };
 	uint32_t best = TQ_ID_NONE;
@@ -111,8 +112,8 @@ static uint32_t shared_links(const struct tq_model *m)
 	return mask;
 }
 
-bool tq_place_running(const struct tq_running *run, uint32_t n_workers, struct tq_place_tenant *scratch,
-		      uint32_t *ret_link_goal)
+bool tq_place_running(const struct tq_running *run, uint32_t n_workers,
+		      struct tq_place_tenant *scratch, uint32_t *ret_link_goal)
 {
 	const struct tq_model *m = run->model;
 	uint32_t shared = shared_links(m);
@@ -125,7 +126,8 @@ bool tq_place_running(const struct tq_running *run, uint32_t n_workers, struct t
 	}
 	tq_place(scratch, m->n_tenants, n_workers);
 	for (uint32_t i = 0; i < m->n_tenants; i++)
-		moves |= scratch[i].present != TQ_ID_NONE && scratch[i].present != scratch[i].worker;
+		moves |= scratch[i].present != TQ_ID_NONE &&
+			 scratch[i].present != scratch[i].worker;
 	for (uint32_t l = 0; l < m->n_links; l++) {
 		ret_link_goal[l] = run->link[l]->worker != TQ_ID_NONE ? run->link[l]->worker : 0;
 		for (uint32_t i = 0; i < m->n_tenants; i++) {
@@ -152,7 +154,8 @@ static size_t append(char *text, size_t size, size_t at, const char *what)
 }
 
 /* "red, blue: link fabric has a capacity; green". */
-void tq_place_explain(const struct tq_control *c, uint32_t worker, char *ret_text, size_t size_bytes)
+void tq_place_explain(const struct tq_control *c, uint32_t worker, char *ret_text,
+		      size_t size_bytes)
 {
 	const struct tq_running *now = &c->now;
 	uint32_t shared, n = now->model ? now->model->n_tenants : 0;

@@ -22,20 +22,37 @@ static void test_table(void **state)
 		} t[MAX];
 	} row[] = {
 		{ "nobody", 0, 4, { { 0 } } },
-		{ "one worker has all", 3, 1, { { 0, 1, NEW, 0, 0 }, { 0, 9, NEW, 0, 1 }, { 1, 0, NEW, 0, 2 } } },
-		{ "independent tenants spread", 4, 2,
-		  { { 0, 2, NEW, 0, 0 }, { 0, 2, NEW, 1, 1 }, { 0, 5, NEW, 0, 2 }, { 0, 1, NEW, 1, 3 } } },
-		{ "a fabric with a capacity joins all", 3, 2,
+		{ "one worker has all",
+		  3,
+		  1,
+		  { { 0, 1, NEW, 0, 0 }, { 0, 9, NEW, 0, 1 }, { 1, 0, NEW, 0, 2 } } },
+		{ "independent tenants spread",
+		  4,
+		  2,
+		  { { 0, 2, NEW, 0, 0 },
+		    { 0, 2, NEW, 1, 1 },
+		    { 0, 5, NEW, 0, 2 },
+		    { 0, 1, NEW, 1, 3 } } },
+		{ "a fabric with a capacity joins all",
+		  3,
+		  2,
 		  { { 1, 2, NEW, 0, 0 }, { 1, 2, NEW, 0, 0 }, { 1, 2, NEW, 0, 0 } } },
 		/* 0-2 by link 1, 2-3 by link 2; 1 and 4 alone */
-		{ "chains of links", 5, 3,
+		{ "chains of links",
+		  5,
+		  3,
 		  { { 2, 1, NEW, 0, 0 },
 		    { 0, 1, NEW, 1, 1 },
 		    { 6, 1, NEW, 0, 0 },
 		    { 4, 1, NEW, 0, 0 },
 		    { 0, 1, NEW, 2, 4 } } },
-		{ "sticky although it is uneven", 3, 2, { { 0, 9, 1, 1, 0 }, { 0, 9, 1, 1, 1 }, { 0, 1, NEW, 0, 2 } } },
-		{ "a joined unit goes where most of it is", 3, 2,
+		{ "sticky although it is uneven",
+		  3,
+		  2,
+		  { { 0, 9, 1, 1, 0 }, { 0, 9, 1, 1, 1 }, { 0, 1, NEW, 0, 2 } } },
+		{ "a joined unit goes where most of it is",
+		  3,
+		  2,
 		  { { 1, 1, 0, 1, 0 }, { 1, 4, 1, 1, 0 }, { 1, 1, 0, 1, 0 } } },
 		{ "new members follow the old", 2, 2, { { 1, 5, NEW, 1, 0 }, { 1, 1, 1, 1, 0 } } },
 	};
@@ -52,13 +69,16 @@ static void test_table(void **state)
 		tq_place(t, row[i].n, row[i].n_workers);
 		for (uint32_t k = 0; k < row[i].n; k++) {
 			if (t[k].worker != row[i].t[k].worker || t[k].unit != row[i].t[k].unit)
-				fail_msg("%s: tenant %u is on worker %u in unit %u, not on %u in %u", row[i].what, k,
-					 t[k].worker, t[k].unit, row[i].t[k].worker, row[i].t[k].unit);
+				fail_msg(
+					"%s: tenant %u is on worker %u in unit %u, not on %u in %u",
+					row[i].what, k, t[k].worker, t[k].unit, row[i].t[k].worker,
+					row[i].t[k].unit);
 		}
 	}
 }
 
-/* Whatever the input: equal units share a worker, tenants with a common link share a unit, workers exist. */
+/* Whatever the input: equal units share a worker, tenants with a common link share a unit, workers
+ * exist. */
 static void test_random(void **state)
 {
 	struct tq_place_tenant t[64];
@@ -66,7 +86,8 @@ static void test_random(void **state)
 	(void)state;
 	srandom(1);
 	for (int round = 0; round < 500; round++) {
-		uint32_t n = 1 + (uint32_t)random() % 64, n_workers = 1 + (uint32_t)random() % TQ_WORKERS_MAX;
+		uint32_t n = 1 + (uint32_t)random() % 64,
+			 n_workers = 1 + (uint32_t)random() % TQ_WORKERS_MAX;
 
 		for (uint32_t i = 0; i < n; i++)
 			t[i] = (struct tq_place_tenant){

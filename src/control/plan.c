@@ -52,8 +52,8 @@ static int plan_arrays(struct tq_plan *plan)
 	plan->port = calloc(m->n_ports + 1, sizeof(plan->port[0]));
 	plan->place = calloc(m->n_tenants + 1, sizeof(plan->place[0]));
 	plan->done = calloc(1, sizeof(*plan->done));
-	if (!run->tenant || !run->network || !run->link || !run->port || !plan->tenant_new || !plan->network_new ||
-	    !plan->link_new || !plan->port || !plan->place || !plan->done)
+	if (!run->tenant || !run->network || !run->link || !run->port || !plan->tenant_new ||
+	    !plan->network_new || !plan->link_new || !plan->port || !plan->place || !plan->done)
 		return -ENOMEM;
 	return 0;
 }
@@ -69,7 +69,8 @@ static struct tq_ctl_tenant *tenant_find(const struct tq_running *run, const cha
 	return NULL;
 }
 
-static int tenant_new(struct tq_control *c, const char *name, struct tq_ctl_tenant **ret, struct tq_err *reterr)
+static int tenant_new(struct tq_control *c, const char *name, struct tq_ctl_tenant **ret,
+		      struct tq_err *reterr)
 {
 	struct tq_ctl_tenant *t = calloc(1, sizeof(*t));
 
@@ -84,8 +85,8 @@ static int tenant_new(struct tq_control *c, const char *name, struct tq_ctl_tena
 	t->worker = t->goal = TQ_ID_NONE;
 	t->made_ns = c->env.now_ns(c->env.ctx);
 	for (uint32_t w = 0; w < c->n_workers; w++)
-		t->cycles_base[w] = __atomic_load_n(&tq_worker_counters(c->worker[w])->tenant_cycles[t->id],
-						    __ATOMIC_RELAXED);
+		t->cycles_base[w] = __atomic_load_n(
+			&tq_worker_counters(c->worker[w])->tenant_cycles[t->id], __ATOMIC_RELAXED);
 	*ret = t;
 	return 0;
 }
@@ -108,10 +109,12 @@ static int plan_tenants(struct tq_plan *plan, struct tq_err *reterr)
 	return 0;
 }
 
-static struct tq_ctl_network *network_find(const struct tq_running *run, const char *name, const char *tenant)
+static struct tq_ctl_network *network_find(const struct tq_running *run, const char *name,
+					   const char *tenant)
 {
 	for (uint32_t i = 0; run->model && i < run->model->n_networks; i++) {
-		if (strcmp(run->network[i]->name, name) == 0 && strcmp(run->network[i]->tenant, tenant) == 0)
+		if (strcmp(run->network[i]->name, name) == 0 &&
+		    strcmp(run->network[i]->tenant, tenant) == 0)
 			return run->network[i];
 	}
 	return NULL;
@@ -162,7 +165,8 @@ static int plan_graves(struct tq_plan *plan, struct tq_err *reterr)
 
 /* ---- links ---- */
 
-static int check_closing(const struct tq_control *c, const struct tq_link *conf, struct tq_err *reterr)
+static int check_closing(const struct tq_control *c, const struct tq_link *conf,
+			 struct tq_err *reterr)
 {
 	const struct tq_ctl_link *l;
 
@@ -185,12 +189,14 @@ static int plan_link(struct tq_plan *plan, uint32_t i, struct tq_err *reterr)
 	for (uint32_t k = 0; now->model && k < now->model->n_links; k++) {
 		struct tq_ctl_link *l = now->link[k];
 
-		if (strcmp(l->name, m->links[i].name) != 0 || strcmp(l->devargs, m->links[i].devargs) != 0)
+		if (strcmp(l->name, m->links[i].name) != 0 ||
+		    strcmp(l->devargs, m->links[i].devargs) != 0)
 			continue;
 		plan->run.link[i] = l;
 		if (!l->device || tq_link_frame_bytes_max(m, i) <= l->frame_bytes_max)
 			return 0;
-		tq_err_set(reterr, -EINVAL, "the device was opened for frames of %u bytes, a network now needs %u",
+		tq_err_set(reterr, -EINVAL,
+			   "the device was opened for frames of %u bytes, a network now needs %u",
 			   l->frame_bytes_max, tq_link_frame_bytes_max(m, i));
 		tq_err_hint(reterr, "restart tqosd, or remove the link and add it again");
 		return -EINVAL;
@@ -229,7 +235,8 @@ static void attach_conf(const struct tq_model *m, uint32_t i, struct tq_attach_c
 					.mtu_offered = m->networks[conf->network].mtu_set };
 }
 
-static const struct tq_port_conf *running_port(const struct tq_control *c, const struct tq_vport *p, uint32_t *ret_i)
+static const struct tq_port_conf *running_port(const struct tq_control *c, const struct tq_vport *p,
+					       uint32_t *ret_i)
 {
 	for (uint32_t i = 0; i < c->now.model->n_ports; i++) {
 		if (c->now.port[i] != p)
@@ -241,7 +248,8 @@ static const struct tq_port_conf *running_port(const struct tq_control *c, const
 }
 
 /* Does the front-end have to attach anew? */
-static bool needs_attach(const struct tq_control *c, const struct tq_vport *p, const struct tq_attach_conf *ac)
+static bool needs_attach(const struct tq_control *c, const struct tq_vport *p,
+			 const struct tq_attach_conf *ac)
 {
 	const struct tq_port_conf *b = ac->port, *a;
 	struct tq_attach_conf old;
@@ -259,7 +267,8 @@ static bool needs_attach(const struct tq_control *c, const struct tq_vport *p, c
 	       (ac->mtu_offered && old.mtu != ac->mtu);
 }
 
-static bool permissions_differ(const struct tq_control *c, const struct tq_vport *p, const struct tq_attach_conf *ac)
+static bool permissions_differ(const struct tq_control *c, const struct tq_vport *p,
+			       const struct tq_attach_conf *ac)
 {
 	const struct tq_port_conf *b = ac->port, *a;
 	uint32_t i;
@@ -270,8 +279,8 @@ static bool permissions_differ(const struct tq_control *c, const struct tq_vport
 	       strcmp(c->now.model->host.vhost_group, ac->host->vhost_group) != 0;
 }
 
-/* One of our own sockets that this change replaces or removes is no obstacle. Two ports of one configuration never
- * have the same path: validation sees to that. */
+/* One of our own sockets that this change replaces or removes is no obstacle. Two ports of one
+ * configuration never have the same path: validation sees to that. */
 static bool path_is_ours(const struct tq_control *c, const char *path)
 {
 	if (!c->now.model)
@@ -279,7 +288,8 @@ static bool path_is_ours(const struct tq_control *c, const char *path)
 	for (uint32_t i = 0; i < c->now.model->n_ports; i++) {
 		const struct tq_port_conf *conf = &c->now.model->ports[i];
 
-		if (conf->mode == TQ_PORT_SERVER && conf->admin_up && strcmp(conf->socket_path, path) == 0)
+		if (conf->mode == TQ_PORT_SERVER && conf->admin_up &&
+		    strcmp(conf->socket_path, path) == 0)
 			return true;
 	}
 	return false;
@@ -355,14 +365,15 @@ static int plan_ports(struct tq_plan *plan, struct tq_err *reterr)
 
 static int plan_place(struct tq_plan *plan, struct tq_err *reterr)
 {
-	plan->moves = tq_place_running(&plan->run, plan->c->n_workers, plan->place, plan->link_goal);
+	plan->moves =
+		tq_place_running(&plan->run, plan->c->n_workers, plan->place, plan->link_goal);
 	if (plan->moves && tq_move_prepare(plan->c))
 		return no_memory(reterr);
 	return 0;
 }
 
-int tq_plan_new(struct tq_control *c, struct tq_conf *conf, struct tq_model *model, struct tq_plan **ret_plan,
-		struct tq_err *reterr)
+int tq_plan_new(struct tq_control *c, struct tq_conf *conf, struct tq_model *model,
+		struct tq_plan **ret_plan, struct tq_err *reterr)
 {
 	struct tq_plan *plan = calloc(1, sizeof(*plan));
 	int err;
@@ -417,8 +428,9 @@ static void cancel_port(struct tq_plan *plan, uint32_t i)
 		attach_conf(c->now.model, at, &ac);
 		tq_err_clear(&err);
 		if (c->env.attach->permit(serving(p), &ac, &key, &err))
-			tq_log_error("control", "%s: owner and mode of the socket could not be put back: %s", p->name,
-				     err.message);
+			tq_log_error("control",
+				     "%s: owner and mode of the socket could not be put back: %s",
+				     p->name, err.message);
 	}
 	p->port_plan = tq_port_free(p->port_plan);
 	if (plan->port[i].is_new)

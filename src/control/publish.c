@@ -60,7 +60,8 @@ bool tq_publish_adopted(const struct tq_control *c, uint64_t revision)
 	return true;
 }
 
-/* Rings stop before a port leaves a snapshot; a port is at its worker before a snapshot names it. */
+/* Rings stop before a port leaves a snapshot; a port is at its worker before a snapshot names it.
+ * */
 static bool gate_open(const struct tq_control *c)
 {
 	const struct tq_vport *p;
@@ -181,7 +182,8 @@ static void publish(struct tq_control *c)
 
 	if (!r || compile(c, &snap) != 0) {
 		/* Workers go on with what they have; the next poll tries again. */
-		tq_log_error("control", "no memory for a new snapshot revision=%llu", (unsigned long long)c->revision + 1);
+		tq_log_error("control", "no memory for a new snapshot revision=%llu",
+			     (unsigned long long)c->revision + 1);
 		free(r);
 		return;
 	}
@@ -197,15 +199,17 @@ static void publish(struct tq_control *c)
 		c->env.bell(c->env.ctx, w);
 }
 
-/* Freed when both hold: every worker passed a quiescent point after the swap, so nobody reads it; and every worker
- * has adopted the successor, which compares itself with its predecessor while it is adopted. */
+/* Freed when both hold: every worker passed a quiescent point after the swap, so nobody reads it;
+ * and every worker has adopted the successor, which compares itself with its predecessor while it
+ * is adopted. */
 static void free_retired(struct tq_control *c)
 {
 	struct tq_retired *r, *next;
 
 	for (r = TAILQ_FIRST(&c->retired); r; r = next) {
 		next = TAILQ_NEXT(r, entry);
-		if (!tq_publish_adopted(c, r->revision) || rte_rcu_qsbr_check(c->qsbr, r->token, false) != 1)
+		if (!tq_publish_adopted(c, r->revision) ||
+		    rte_rcu_qsbr_check(c->qsbr, r->token, false) != 1)
 			break;
 		retired_free(c, r);
 	}

@@ -4,8 +4,8 @@
 /* Publication, moves and bindings, with real workers. */
 #include "control/rig_test.h"
 
-#define ONE                                                                                                            \
-	"version: 1\ntenants:\n  red:\n    tx: {max: 80Mbit}\n    ports:\n"                                            \
+#define ONE                                                                                        \
+	"version: 1\ntenants:\n  red:\n    tx: {max: 80Mbit}\n    ports:\n"                        \
 	"      r1: {mac: \"52:54:00:00:00:01\"}\n      r2: {mac: \"52:54:00:00:00:02\"}\n"
 
 /* How many snapshots wait to be freed. */
@@ -31,7 +31,8 @@ static void test_retire(void **state)
 	assert_int_equal(n_retired(&rig), 0);
 	assert_int_equal(rig.n_done, 1);
 
-	/* A worker that does not run holds what it has adopted, however often something is published. */
+	/* A worker that does not run holds what it has adopted, however often something is
+	 * published. */
 	rig.frozen[1] = true;
 	for (uint32_t i = 1; i <= 3; i++) {
 		tq_control_changed(rig.c);
@@ -60,7 +61,8 @@ static void test_gate(void **state)
 
 	/* r2 goes: its rings must be stopped before a snapshot without it appears. */
 	rig.frozen[0] = true;
-	assert_int_equal(rig_apply(&rig, "version: 1\ntenants:\n  red:\n    ports:\n      r1: {}\n"), 0);
+	assert_int_equal(
+		rig_apply(&rig, "version: 1\ntenants:\n  red:\n    ports:\n      r1: {}\n"), 0);
 	rig_run(&rig, RIG_MS);
 	assert_int_equal(rig.c->revision, 1);
 	assert_int_equal(rig.n_done, 1);
@@ -72,11 +74,11 @@ static void test_gate(void **state)
 	rig_free(&rig);
 }
 
-#define TWO(fabric)                                                                                                    \
-	"version: 1\n" fabric "tenants:\n"                                                                             \
-	"  red:\n    tx: {max: 8Mbit, burst: 64KiB}\n    ports:\n"                                                      \
-	"      r1: {mac: \"52:54:00:00:00:01\"}\n      r2: {mac: \"52:54:00:00:00:02\"}\n"                             \
-	"  blue:\n    tx: {max: 8Mbit, burst: 64KiB}\n    ports:\n"                                                     \
+#define TWO(fabric)                                                                                \
+	"version: 1\n" fabric "tenants:\n"                                                         \
+	"  red:\n    tx: {max: 8Mbit, burst: 64KiB}\n    ports:\n"                                 \
+	"      r1: {mac: \"52:54:00:00:00:01\"}\n      r2: {mac: \"52:54:00:00:00:02\"}\n"         \
+	"  blue:\n    tx: {max: 8Mbit, burst: 64KiB}\n    ports:\n"                                \
 	"      b1: {mac: \"52:54:00:00:00:01\"}\n      b2: {mac: \"52:54:00:00:00:02\"}\n"
 
 /* Two tenants on two workers are joined by a capacity: one moves, its bucket with it. */
@@ -132,10 +134,11 @@ static void test_move_keeps_credit(void **state)
 	rig_free(&rig);
 }
 
-#define LEARN                                                                                                          \
-	"version: 1\ntenants:\n  red:\n    ports:\n      r1: {}\n      r2: {}\n      r3: {mac: \"52:54:00:00:00:03\"}\n"
+#define LEARN "version: 1\ntenants:\n  red:\n    ports:\n"
+"      r1: {}\n      r2: {}\n      r3: {mac: \"52:54:00:00:00:03\"}\n"
 
-static void test_bind(void **state)
+	static void
+	test_bind(void **state)
 {
 	struct tq_attach *r1, *r2, *r3;
 	struct tq_port_status st;
@@ -185,8 +188,9 @@ static void test_bind(void **state)
 	assert_int_equal(rig_status(&rig, "r2").mac, 0x010000005452);
 
 	/* A configured address takes it from who had learned it. */
-	assert_int_equal(rig_apply(&rig, "version: 1\ntenants:\n  red:\n    ports:\n      r1: "
-					 "{mac: \"52:54:00:00:00:01\"}\n      r2: {}\n      r3: {}\n"),
+	assert_int_equal(rig_apply(&rig,
+				   "version: 1\ntenants:\n  red:\n    ports:\n      r1: "
+				   "{mac: \"52:54:00:00:00:01\"}\n      r2: {}\n      r3: {}\n"),
 			 0);
 	assert_true(rig_settle(&rig));
 	assert_int_equal(rig_status(&rig, "r1").mac, 0x010000005452);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* rig_test.h - control and its workers in one thread and virtual time, for unit tests of src/control.
+/* rig_test.h - control and its workers in one thread and virtual time, for unit tests of
+ * src/control.
  *
- *      test -- rig_apply(yaml) --> control --- commands ---> workers (stepped by rig_run, or frozen)
+ *      test -- rig_apply(yaml) --> control --- commands ---> workers (stepped by rig_run, or
+ *      frozen)
  *                                    |  ^
- *                            attach ops  tq_vport_*         fake front-ends: rig_attach(), rig_detach()
+ *                            attach ops  tq_vport_*         fake front-ends: rig_attach(),
+ *                            rig_detach()
  *
  * Guests are those of port/sim.h; descriptors are numbers whose closing is counted.
  */
@@ -76,7 +79,8 @@ static inline void rig_finish(struct tq_attach *a)
 }
 
 static inline int rig_open(void *ctx, const struct tq_attach_conf *conf, struct tq_vport *owner,
-			   struct tq_attach **ret_attach, const char **ret_key, struct tq_err *reterr)
+			   struct tq_attach **ret_attach, const char **ret_key,
+			   struct tq_err *reterr)
 {
 	struct rig *rig = ctx;
 	struct tq_attach *a;
@@ -105,8 +109,8 @@ static inline void rig_start(struct tq_attach *a)
 	a->started = true;
 }
 
-static inline int rig_permit(struct tq_attach *a, const struct tq_attach_conf *conf, const char **ret_key,
-			     struct tq_err *reterr)
+static inline int rig_permit(struct tq_attach *a, const struct tq_attach_conf *conf,
+			     const char **ret_key, struct tq_err *reterr)
 {
 	*ret_key = "mode_bits";
 	if (++a->rig->n_permit == a->rig->fail_permit_at)
@@ -154,7 +158,8 @@ static inline void rig_mem_switched(struct tq_attach *a)
 
 static inline void rig_info(const struct tq_attach *a, struct tq_attach_info *ret_info)
 {
-	*ret_info = (struct tq_attach_info){ .connected = a->guest != NULL, .n_rings = 2 * a->n_pairs };
+	*ret_info =
+		(struct tq_attach_info){ .connected = a->guest != NULL, .n_rings = 2 * a->n_pairs };
 }
 
 static inline void rig_fd_close(void *ctx, int fd)
@@ -192,7 +197,8 @@ static inline void rig_bell(void *ctx, uint32_t worker)
 }
 
 static inline int rig_device_open(void *ctx, const char *name, uint32_t link, const char *devargs,
-				  uint32_t frame_bytes_max, struct tq_device **ret_device, struct tq_err *reterr)
+				  uint32_t frame_bytes_max, struct tq_device **ret_device,
+				  struct tq_err *reterr)
 {
 	struct rig *rig = ctx;
 	struct tq_device *d;
@@ -354,7 +360,8 @@ static inline struct tq_vport_ring_conf rig_ring_conf(struct tq_attach *a, uint3
 					    .call_kind = TQ_CALL_SIM };
 }
 
-static inline void rig_ring_start(struct tq_attach *a, uint32_t ring, const struct tq_vport_ring_conf *conf)
+static inline void rig_ring_start(struct tq_attach *a, uint32_t ring,
+				  const struct tq_vport_ring_conf *conf)
 {
 	a->running[ring] = true;
 	a->n_running++;

@@ -62,8 +62,10 @@ void tq_sample_poll(struct tq_control *c, uint64_t now_ns)
 	c->n_worker_samples++;
 }
 
-/* The oldest of the kept samples that is at most back_ns old. time_ns is the first member of every sample. */
-static const void *oldest(const void *ring, size_t size_bytes, uint64_t n, uint64_t now_ns, uint64_t back_ns)
+/* The oldest of the kept samples that is at most back_ns old. time_ns is the first member of every
+ * sample. */
+static const void *oldest(const void *ring, size_t size_bytes, uint64_t n, uint64_t now_ns,
+			  uint64_t back_ns)
 {
 	const char *base = ring;
 
@@ -78,8 +80,8 @@ static const void *oldest(const void *ring, size_t size_bytes, uint64_t n, uint6
 	return NULL;
 }
 
-int tq_control_port_delta(const struct tq_control *c, uint32_t port, uint64_t back_ns, struct tq_port_sample *ret_old,
-			  struct tq_port_sample *ret_now)
+int tq_control_port_delta(const struct tq_control *c, uint32_t port, uint64_t back_ns,
+			  struct tq_port_sample *ret_old, struct tq_port_sample *ret_now)
 {
 	const struct tq_vport *p;
 	const void *old;
@@ -121,12 +123,15 @@ int tq_control_worker_delta(const struct tq_control *c, uint32_t worker, uint64_
 
 	tq_verify(worker < c->n_workers);
 	worker_now(c, worker, ret_now);
-	old = oldest(c->worker_sample[worker], sizeof(*ret_old), c->n_worker_samples, ret_now->time_ns, back_ns);
+	old = oldest(c->worker_sample[worker], sizeof(*ret_old), c->n_worker_samples,
+		     ret_now->time_ns, back_ns);
 	if (old) {
 		memcpy(ret_old, old, sizeof(*ret_old));
 		return 0;
 	}
 	memset(ret_old, 0, sizeof(*ret_old));
-	ret_old->time_ns = ret_now->time_ns; /* workers are as old as the daemon; the first sample comes at once */
+	ret_old->time_ns =
+		/* workers are as old as the daemon; the first sample comes at once */
+		ret_now->time_ns;
 	return -EAGAIN;
 }

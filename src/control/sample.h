@@ -3,7 +3,8 @@
 
 /* sample.h - counters of the last ten seconds, for rates. Only for src/control.
  *
- * Memory:  TQ_SAMPLES of about 1.2 KiB a port and tenant, with the object, taken at the first sample.
+ * Memory:  TQ_SAMPLES of about 1.2 KiB a port and tenant, with the object, taken at the first
+ *          sample.
  */
 #ifndef TQ_CONTROL_SAMPLE_H
 #define TQ_CONTROL_SAMPLE_H

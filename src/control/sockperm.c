@@ -75,13 +75,14 @@ static int get_owner(const char *name, uid_t *ret_uid, struct tq_err *reterr)
 	} else {
 		pw = getpwnam(name);
 		if (!pw)
-			return tq_err_set(reterr, -EINVAL, "there is no user %s on this host", name);
+			return tq_err_set(reterr, -EINVAL, "there is no user %s on this host",
+					  name);
 		*ret_uid = pw->pw_uid;
 	}
 	if (*ret_uid == geteuid() || geteuid() == 0)
 		return 0;
-	tq_err_set(reterr, -EPERM, "tqosd runs as uid %u and cannot give a socket to uid %u", (unsigned)geteuid(),
-		   (unsigned)*ret_uid);
+	tq_err_set(reterr, -EPERM, "tqosd runs as uid %u and cannot give a socket to uid %u",
+		   (unsigned)geteuid(), (unsigned)*ret_uid);
 	tq_err_hint(reterr, "run tqosd as root, or use group: and mode_bits: instead");
 	return -EPERM;
 }
@@ -97,8 +98,8 @@ static int get_group(const struct tq_host *host, const struct tq_port_conf *port
 	if (!err && !tq_sockperm_may_give(*ret_gid)) {
 		err = -EPERM;
 		if (written) {
-			tq_err_set(reterr, err, "tqosd runs as uid %u, which is not in group %s", (unsigned)geteuid(),
-				   name);
+			tq_err_set(reterr, err, "tqosd runs as uid %u, which is not in group %s",
+				   (unsigned)geteuid(), name);
 			tq_err_hint(reterr, "usermod -aG %s USER, or run tqosd as root", name);
 		}
 	}
@@ -109,10 +110,11 @@ static int get_group(const struct tq_host *host, const struct tq_port_conf *port
 	return err;
 }
 
-int tq_sockperm_get(const struct tq_host *host, const struct tq_port_conf *port, struct tq_sockperm *ret_perm,
-		    const char **ret_key, struct tq_err *reterr)
+int tq_sockperm_get(const struct tq_host *host, const struct tq_port_conf *port,
+		    struct tq_sockperm *ret_perm, const char **ret_key, struct tq_err *reterr)
 {
-	struct tq_sockperm perm = { .mode_bits = port->mode_bits_set ? (mode_t)port->mode_bits : 0660 };
+	struct tq_sockperm perm = { .mode_bits = port->mode_bits_set ? (mode_t)port->mode_bits
+								     : 0660 };
 	int err = get_owner(port->owner, &perm.owner, reterr);
 
 	if (err) {
@@ -142,11 +144,13 @@ int tq_sockperm_set(const char *path, const struct tq_sockperm *perm, struct tq_
 		err = -errno;
 	else if (!S_ISSOCK(st.st_mode))
 		err = -EEXIST;
-	else if (fchownat(fd, "", perm->owner, perm->group, AT_EMPTY_PATH) < 0 || chmod(proc, perm->mode_bits) < 0)
+	else if (fchownat(fd, "", perm->owner, perm->group, AT_EMPTY_PATH) < 0 ||
+		 chmod(proc, perm->mode_bits) < 0)
 		err = -errno;
 	close(fd);
 	if (err)
-		tq_err_set(reterr, err, "%s: owner and mode cannot be set: %s", path, strerror(-err));
+		tq_err_set(reterr, err, "%s: owner and mode cannot be set: %s", path,
+			   strerror(-err));
 	return err;
 }
 
@@ -169,8 +173,10 @@ void tq_sockperm_explain(int code, const char *path, struct tq_err *reterr)
 	}
 	if ((code != -EACCES && code != -EPERM) || stat(dir, &st) < 0)
 		return;
-	tq_err_set(reterr, code, "%s: %s: tqosd runs as uid %u, directory %s belongs to uid %u gid %u with mode %04o",
-		   path, strerror(-code), (unsigned)geteuid(), dir, (unsigned)st.st_uid, (unsigned)st.st_gid,
-		   (unsigned)(st.st_mode & 07777));
-	tq_err_hint(reterr, "chown %u %s, or give the socket a relative path", (unsigned)geteuid(), dir);
+	tq_err_set(reterr, code,
+		   "%s: %s: tqosd runs as uid %u, %s belongs to uid %u gid %u with mode %04o", path,
+		   strerror(-code), (unsigned)geteuid(), dir, (unsigned)st.st_uid,
+		   (unsigned)st.st_gid, (unsigned)(st.st_mode & 07777));
+	tq_err_hint(reterr, "chown %u %s, or give the socket a relative path", (unsigned)geteuid(),
+		    dir);
 }

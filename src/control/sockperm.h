@@ -3,8 +3,8 @@
 
 /* sockperm.h - who may connect to a socket we make, and why we could not make it.
  *
- * Why:     names of users and groups become numbers, and a refusal of the system becomes a sentence with both users,
- *          the mode and the fix (interfaces.md section 1).
+ * Why:     names of users and groups become numbers, and a refusal of the system becomes a sentence
+ *          with both users, the mode and the fix (interfaces.md section 1).
  * Thread:  control; reads the user and group databases.
  */
 #ifndef TQ_CONTROL_SOCKPERM_H
@@ -29,11 +29,12 @@ int tq_sockperm_group(const char *name, gid_t *ret_gid, struct tq_err *reterr);
 /* Of a port's socket. A default group that does not exist, or that we may not give, is left out.
  *   ret_key  [out] "owner" or "group" on failure.
  * Returns 0 or -EINVAL with *reterr. */
-int tq_sockperm_get(const struct tq_host *host, const struct tq_port_conf *port, struct tq_sockperm *ret_perm,
-		    const char **ret_key, struct tq_err *reterr);
+int tq_sockperm_get(const struct tq_host *host, const struct tq_port_conf *port,
+		    struct tq_sockperm *ret_perm, const char **ret_key, struct tq_err *reterr);
 /* Change an existing socket. Returns 0 or -errno with *reterr. */
 int tq_sockperm_set(const char *path, const struct tq_sockperm *perm, struct tq_err *reterr);
-/* Add what the system's refusal code means for path: whose directory it is, its mode, and what to do. */
+/* Add what the system's refusal code means for path: whose directory it is, its mode, and what to
+ * do. */
 void tq_sockperm_explain(int code, const char *path, struct tq_err *reterr);
 
 #endif

@@ -25,11 +25,13 @@ static void test_names(void **state)
 		uid_t uid;
 		gid_t gid;
 	} row[] = {
-		{ "", "", "no-such-group", false, 0, NULL, -1, -1 }, /* a default is used where it exists */
+		{ "", "", "no-such-group", false, 0, NULL, -1,
+		  -1 }, /* a default is used where it exists */
 		{ "", "", "no-such-group", true, -EINVAL, "group", 0, 0 },
 		{ "", "no-such-group", "root", false, -EINVAL, "group", 0, 0 },
 		{ "no-such-user", "", "root", false, -EINVAL, "owner", 0, 0 },
-		{ "", "4294967295", "root", false, -EINVAL, "group", 0, 0 }, /* -1 means "leave" to the kernel */
+		{ "", "4294967295", "root", false, -EINVAL, "group", 0,
+		  0 }, /* -1 means "leave" to the kernel */
 		{ "4242", "", "no-such-group", false, root ? 0 : -EPERM, "owner", 4242, -1 },
 		{ "", "4243", "no-such-group", false, root ? 0 : -EPERM, "group", -1, 4243 },
 	};

@@ -64,7 +64,7 @@ const char *tq_port_state_name(enum tq_port_state state)
 	static const char *const names[] = {
 		[TQ_PORT_ADMIN_DOWN] = "admin_down", [TQ_PORT_LISTENING] = "listening",
 		[TQ_PORT_CONNECTING] = "connecting", [TQ_PORT_CONNECTED] = "connected",
-		[TQ_PORT_RUNNING] = "running",	     [TQ_PORT_QUARANTINED] = "quarantined",
+		[TQ_PORT_RUNNING] = "running",       [TQ_PORT_QUARANTINED] = "quarantined",
 		[TQ_PORT_CLOSING] = "closing",
 	};
 
@@ -98,9 +98,10 @@ static const struct bit_name feature_names[] = {
 
 /* Bit numbers of docs/interop/vhost-user.rst. */
 static const struct bit_name protocol_feature_names[] = {
-	{ 0, "MQ" },		     { 1, "LOG_SHMFD" },  { 2, "RARP" },   { 3, "REPLY_ACK" },
-	{ 4, "NET_MTU" },	     { 5, "BACKEND_REQ" }, { 9, "CONFIG" }, { 13, "RESET_DEVICE" },
-	{ 15, "CONFIGURE_MEM_SLOTS" }, { 16, "STATUS" },
+	{ 0, "MQ" },        { 1, "LOG_SHMFD" },     { 2, "RARP" },
+	{ 3, "REPLY_ACK" }, { 4, "NET_MTU" },       { 5, "BACKEND_REQ" },
+	{ 9, "CONFIG" },    { 13, "RESET_DEVICE" }, { 15, "CONFIGURE_MEM_SLOTS" },
+	{ 16, "STATUS" },
 };
 
 static void name_bits(uint64_t bits, const struct bit_name *names, size_t n, const char **ret_name)
@@ -120,7 +121,8 @@ static const struct tq_vport *port_at(const struct tq_control *c, uint32_t port)
 	return c->now.port[port];
 }
 
-static void ring_status(const struct tq_vport *p, const struct tq_attach_info *info, struct tq_port_status *ret)
+static void ring_status(const struct tq_vport *p, const struct tq_attach_info *info,
+			struct tq_port_status *ret)
 {
 	ret->n_rings = 2 * p->port->n_pairs;
 	for (uint32_t i = 0; i < ret->n_rings; i++) {
@@ -132,12 +134,14 @@ static void ring_status(const struct tq_vport *p, const struct tq_attach_info *i
 			.has_kick = info->ring[i].has_kick,
 			.has_call = info->ring[i].has_call,
 			.size = info->ring[i].size,
-			.state = (enum tq_ring_state)__atomic_load_n(&ring->state, __ATOMIC_RELAXED),
+			.state =
+				(enum tq_ring_state)__atomic_load_n(&ring->state, __ATOMIC_RELAXED),
 		};
 	}
 }
 
-void tq_control_port_status(const struct tq_control *c, uint32_t port, struct tq_port_status *ret_status)
+void tq_control_port_status(const struct tq_control *c, uint32_t port,
+			    struct tq_port_status *ret_status)
 {
 	const struct tq_vport *p = port_at(c, port);
 	struct tq_attach_info info = { 0 };
@@ -166,20 +170,23 @@ void tq_control_port_status(const struct tq_control *c, uint32_t port, struct tq
 		.detach_ns = p->detached_ns,
 		.connect_error = info.connect_error,
 	};
-	name_bits(info.features, feature_names, TQ_ARRAY_LEN(feature_names), ret_status->feature_name);
-	name_bits(info.protocol_features, protocol_feature_names, TQ_ARRAY_LEN(protocol_feature_names),
-		  ret_status->protocol_feature_name);
+	name_bits(info.features, feature_names, TQ_ARRAY_LEN(feature_names),
+		  ret_status->feature_name);
+	name_bits(info.protocol_features, protocol_feature_names,
+		  TQ_ARRAY_LEN(protocol_feature_names), ret_status->protocol_feature_name);
 	ring_status(p, &info, ret_status);
 	memcpy(ret_status->detach_reason, p->detach_reason, sizeof(p->detach_reason));
 	memcpy(ret_status->quarantine, p->quarantine, sizeof(p->quarantine));
 }
 
-void tq_control_port_counters(const struct tq_control *c, uint32_t port, struct tq_port_counters *ret_counters)
+void tq_control_port_counters(const struct tq_control *c, uint32_t port,
+			      struct tq_port_counters *ret_counters)
 {
 	tq_vport_counters(port_at(c, port), ret_counters);
 }
 
-static void add_tenant_ports(const struct tq_vport_list *list, const char *tenant, struct tq_port_counters *sum)
+static void add_tenant_ports(const struct tq_vport_list *list, const char *tenant,
+			     struct tq_port_counters *sum)
 {
 	const struct tq_vport *p;
 
@@ -193,7 +200,8 @@ static void add_tenant_ports(const struct tq_vport_list *list, const char *tenan
 	}
 }
 
-void tq_control_tenant_counters(const struct tq_control *c, uint32_t tenant, struct tq_port_counters *ret_counters)
+void tq_control_tenant_counters(const struct tq_control *c, uint32_t tenant,
+				struct tq_port_counters *ret_counters)
 {
 	const struct tq_ctl_tenant *t;
 
@@ -212,7 +220,8 @@ uint64_t tq_control_tenant_cycles(const struct tq_control *c, uint32_t tenant)
 	tq_verify(c->now.model && tenant < c->now.model->n_tenants);
 	t = c->now.tenant[tenant];
 	for (uint32_t w = 0; w < c->n_workers; w++)
-		sum += __atomic_load_n(&tq_worker_counters(c->worker[w])->tenant_cycles[t->id], __ATOMIC_RELAXED) -
+		sum += __atomic_load_n(&tq_worker_counters(c->worker[w])->tenant_cycles[t->id],
+				       __ATOMIC_RELAXED) -
 		       t->cycles_base[w];
 	return sum;
 }
@@ -296,7 +305,8 @@ void tq_control_node_stats(const struct tq_control *c, enum tq_node_of of, uint3
 	const struct tq_sched *s;
 	uint32_t node;
 
-	tq_verify(c->now.model && index < (tenant ? c->now.model->n_tenants : c->now.model->n_ports));
+	tq_verify(c->now.model &&
+		  index < (tenant ? c->now.model->n_tenants : c->now.model->n_ports));
 	if (tenant) {
 		t = c->now.tenant[index];
 		node = tx ? TQ_NODE_TENANT_TX(t->id) : TQ_NODE_TENANT_RX(t->id);
@@ -317,7 +327,8 @@ void tq_control_node_stats(const struct tq_control *c, enum tq_node_of of, uint3
 
 /* ---- workers and links ---- */
 
-void tq_control_worker_status(const struct tq_control *c, uint32_t worker, struct tq_worker_status *ret_status)
+void tq_control_worker_status(const struct tq_control *c, uint32_t worker,
+			      struct tq_worker_status *ret_status)
 {
 	const struct tq_worker_counters *wc;
 	const struct tq_vport *p;
@@ -344,7 +355,8 @@ void tq_control_worker_status(const struct tq_control *c, uint32_t worker, struc
 	tq_place_explain(c, worker, ret_status->units, sizeof(ret_status->units));
 }
 
-void tq_control_link_status(const struct tq_control *c, uint32_t link, struct tq_link_status *ret_status)
+void tq_control_link_status(const struct tq_control *c, uint32_t link,
+			    struct tq_link_status *ret_status)
 {
 	const struct tq_ctl_link *l;
 	bool shared;

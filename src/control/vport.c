@@ -38,7 +38,8 @@ static void on_remapped(void *arg, const struct tq_event *event)
 	p->c->env.attach->mem_switched(p->attach);
 }
 
-int tq_vport_new(struct tq_control *c, const char *tenant, const char *name, struct tq_vport **ret_vport)
+int tq_vport_new(struct tq_control *c, const char *tenant, const char *name,
+		 struct tq_vport **ret_vport)
 {
 	struct tq_vport *p = calloc(1, sizeof(*p));
 
@@ -191,8 +192,8 @@ void tq_vport_fault(struct tq_vport *p, uint32_t ring, int fault)
 	if (p->memory_lost)
 		return;
 	snprintf(p->quarantine, sizeof(p->quarantine), "virtqueue %u is broken: %s", ring, why);
-	tq_log_warn("port", "%s: quarantined: %s; it heals when the guest's driver starts again", p->name,
-		    p->quarantine);
+	tq_log_warn("port", "%s: quarantined: %s; it heals when the guest's driver starts again",
+		    p->name, p->quarantine);
 }
 
 void tq_vport_check_memory(struct tq_vport *p)
@@ -202,8 +203,8 @@ void tq_vport_check_memory(struct tq_vport *p)
 	p->memory_lost = true;
 	snprintf(p->quarantine, sizeof(p->quarantine),
 		 "guest memory was taken away: the front-end shrank or truncated its memory file");
-	tq_log_error("port", "%s: quarantined: %s; it heals when the front-end attaches again", p->name,
-		     p->quarantine);
+	tq_log_error("port", "%s: quarantined: %s; it heals when the front-end attaches again",
+		     p->name, p->quarantine);
 	tq_vport_reconcile(p);
 }
 

@@ -4,8 +4,8 @@
 /* A port's rings between an attachment that changes its mind and a worker that is slow. */
 #include "control/rig_test.h"
 
-#define TWO_PORTS                                                                                                      \
-	"version: 1\ntenants:\n  red:\n    ports:\n"                                                                   \
+#define TWO_PORTS                                                                                  \
+	"version: 1\ntenants:\n  red:\n    ports:\n"                                               \
 	"      r1: {mac: \"52:54:00:00:00:01\"}\n      r2: {mac: \"52:54:00:00:00:02\"}\n"
 
 static void start(struct rig *rig, const char *yaml)
@@ -94,10 +94,12 @@ static uint32_t n_closed(const struct rig *rig)
 	return n;
 }
 
-/* Replaced descriptors are closed once, whatever the ring is doing; the last pair stays the attachment's. */
+/* Replaced descriptors are closed once, whatever the ring is doing; the last pair stays the
+ * attachment's. */
 static void test_replaced_fds(void **state)
 {
-	static const char *const stage[] = { "starting", "running", "stopping", "stopped by a move" };
+	static const char *const stage[] = { "starting", "running", "stopping",
+					     "stopped by a move" };
 
 	(void)state;
 	for (size_t i = 0; i < TQ_ARRAY_LEN(stage); i++) {
@@ -152,7 +154,8 @@ static void test_replaced_fds(void **state)
 	}
 }
 
-/* A ring outside the memory table: the worker refuses it, the front-end is sent away, nothing is left. */
+/* A ring outside the memory table: the worker refuses it, the front-end is sent away, nothing is
+ * left. */
 static void test_refused_ring(void **state)
 {
 	struct tq_vport_ring_conf rc;
@@ -278,9 +281,11 @@ static void test_removed_in_any_state(void **state)
 					rig_run(&rig, RIG_MS);
 			}
 			if (!whole) {
-				assert_int_equal(rig_apply(&rig, "version: 1\ntenants:\n  red:\n    ports:\n      "
-								 "r2: {}\n"),
-						 0);
+				assert_int_equal(
+					rig_apply(&rig,
+						  "version: 1\ntenants:\n  red:\n    ports:\n      "
+						  "r2: {}\n"),
+					0);
 				rig_run(&rig, RIG_MS);
 				rig.frozen[0] = false;
 				assert_true(rig_settle(&rig));

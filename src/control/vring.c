@@ -77,7 +77,8 @@ static void on_started(void *arg, const struct tq_event *event)
 		r->refused = true;
 		r->worker_kick_fd = r->worker_call_fd = -1;
 		close_late(r);
-		snprintf(text, sizeof(text), "ring %u cannot run: %s", r->index, strerror(-event->result));
+		snprintf(text, sizeof(text), "ring %u cannot run: %s", r->index,
+			 strerror(-event->result));
 		tq_log_warn("port", "%s: %s", p->name, text);
 		if (p->attach)
 			p->c->env.attach->disconnect(p->attach, text);
@@ -215,7 +216,8 @@ void tq_vport_kick_replaced(struct tq_vport *p, uint32_t ring, int kick_fd, int 
 	}
 }
 
-void tq_vport_call_replaced(struct tq_vport *p, uint32_t ring, int call_fd, enum tq_call_kind kind, int old_fd)
+void tq_vport_call_replaced(struct tq_vport *p, uint32_t ring, int call_fd, enum tq_call_kind kind,
+			    int old_fd)
 {
 	struct tq_vring *r = &p->ring[ring];
 	bool worker_has = old_fd >= 0 && r->at != TQ_VRING_STOPPED && old_fd == r->worker_call_fd;
@@ -241,7 +243,8 @@ void tq_vport_mem_switch(struct tq_vport *p, const struct tq_mem *mem)
 		if (p->ring[i].lent)
 			p->ring[i].conf.vq.mem = mem;
 	}
-	/* Commands are in order: when this one is answered, rings that were being stopped are so too. */
+	/* Commands are in order: when this one is answered, rings that were being stopped are so
+	 * too. */
 	if (!p->added) {
 		p->c->env.attach->mem_switched(p->attach);
 		return;

@@ -10,18 +10,19 @@
 static const char help[] =
 	"usage: tqosd --config FILE [options]\n"
 	"\n"
-	"Switches the virtual machines of several tenants and gives each tenant what it was promised.\n"
+	"Switches the virtual machines of several tenants and gives each what it was promised.\n"
 	"\n"
 	"  --config FILE       configuration, YAML\n"
-	"  --runtime-dir DIR   where sockets are (default: /run/tqos for root, else $XDG_RUNTIME_DIR/tqos or "
-	"/tmp/tqos-UID)\n"
+	"  --runtime-dir DIR   where sockets are (default: /run/tqos for root, else\n"
+	"                      $XDG_RUNTIME_DIR/tqos or /tmp/tqos-UID)\n"
 	"  --check             check the configuration and end\n"
 	"  --log-level LEVEL   error, warn, info (default) or debug\n"
 	"  --foreground        accepted; tqosd always stays in the foreground\n"
 	"  --version           print the version and end\n"
 	"  --help              print this and end\n"
 	"\n"
-	"SIGHUP reads FILE again, as `tqosctl config apply` does. Exit codes: 0 done, 1 failed, 2 usage, 4 refused.\n";
+	"SIGHUP reads FILE again, as `tqosctl config apply` does.\n"
+	"Exit codes: 0 done, 1 failed, 2 usage, 4 refused.\n";
 
 static int usage(int *ret_exit, const char *what)
 {
@@ -34,10 +35,14 @@ int tq_args_parse(int argc, char **argv, struct tq_args *ret_args, int *ret_exit
 {
 	enum { CONFIG = 1, RUNTIME_DIR, CHECK, LOG_LEVEL, FOREGROUND, VERSION, HELP };
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, CONFIG }, { "runtime-dir", required_argument, NULL, RUNTIME_DIR },
-		{ "check", no_argument, NULL, CHECK },	       { "log-level", required_argument, NULL, LOG_LEVEL },
-		{ "foreground", no_argument, NULL, FOREGROUND }, { "version", no_argument, NULL, VERSION },
-		{ "help", no_argument, NULL, HELP },	       { NULL, 0, NULL, 0 },
+		{ "config", required_argument, NULL, CONFIG },
+		{ "runtime-dir", required_argument, NULL, RUNTIME_DIR },
+		{ "check", no_argument, NULL, CHECK },
+		{ "log-level", required_argument, NULL, LOG_LEVEL },
+		{ "foreground", no_argument, NULL, FOREGROUND },
+		{ "version", no_argument, NULL, VERSION },
+		{ "help", no_argument, NULL, HELP },
+		{ NULL, 0, NULL, 0 },
 	};
 	struct tq_args args = { .log_level = TQ_LOG_INFO };
 	int opt;
@@ -57,7 +62,8 @@ int tq_args_parse(int argc, char **argv, struct tq_args *ret_args, int *ret_exit
 			break;
 		case LOG_LEVEL:
 			if (tq_log_level_parse(optarg, &args.log_level))
-				return usage(ret_exit, "--log-level takes error, warn, info or debug");
+				return usage(ret_exit,
+					     "--log-level takes error, warn, info or debug");
 			args.log_level_set = true;
 			break;
 		case FOREGROUND:

@@ -25,9 +25,27 @@ static void test_args(void **state)
 		int level; /* -1: not set */
 	} row[] = {
 		{ { "--config", "a.yaml" }, 0, 0, "a.yaml", NULL, false, -1 },
-		{ { "--config=a.yaml", "--runtime-dir=/x", "--check", "--foreground" }, 0, 0, "a.yaml", "/x", true, -1 },
-		{ { "--config", "a", "--log-level", "debug" }, 0, 0, "a", NULL, false, TQ_LOG_DEBUG },
-		{ { "--config", "a", "--log-level", "loud" }, 1, TQ_EXIT_USAGE, NULL, NULL, false, -1 },
+		{ { "--config=a.yaml", "--runtime-dir=/x", "--check", "--foreground" },
+		  0,
+		  0,
+		  "a.yaml",
+		  "/x",
+		  true,
+		  -1 },
+		{ { "--config", "a", "--log-level", "debug" },
+		  0,
+		  0,
+		  "a",
+		  NULL,
+		  false,
+		  TQ_LOG_DEBUG },
+		{ { "--config", "a", "--log-level", "loud" },
+		  1,
+		  TQ_EXIT_USAGE,
+		  NULL,
+		  NULL,
+		  false,
+		  -1 },
 		{ { NULL }, 1, TQ_EXIT_USAGE, NULL, NULL, false, -1 },
 		{ { "--config" }, 1, TQ_EXIT_USAGE, NULL, NULL, false, -1 },
 		{ { "--config", "a", "word" }, 1, TQ_EXIT_USAGE, NULL, NULL, false, -1 },
@@ -49,7 +67,8 @@ static void test_args(void **state)
 		if (row[i].rc)
 			continue;
 		assert_string_equal(args.config, row[i].config);
-		assert_true(row[i].dir ? args.runtime_dir && !strcmp(args.runtime_dir, row[i].dir) : !args.runtime_dir);
+		assert_true(row[i].dir ? args.runtime_dir && !strcmp(args.runtime_dir, row[i].dir)
+				       : !args.runtime_dir);
 		assert_int_equal(args.check, row[i].check);
 		assert_int_equal(args.log_level_set ? (int)args.log_level : -1, row[i].level);
 	}

@@ -58,7 +58,8 @@ static void signal_burst(void *ctx, struct tq_ring *const *ring, uint32_t n)
 
 static uint32_t kicked_burst(void *ctx, struct tq_ring **ret_ring, uint32_t max)
 {
-	return tq_kickset_poll(((struct lane *)ctx)->kickset, ret_ring, max, tq_clock_monotonic_ns());
+	return tq_kickset_poll(((struct lane *)ctx)->kickset, ret_ring, max,
+			       tq_clock_monotonic_ns());
 }
 
 static void kick_add(void *ctx, struct tq_ring *ring)
@@ -103,8 +104,9 @@ static void env_wake(void *ctx)
 		poll_in(d, 0);
 }
 
-static int env_device_open(void *ctx, const char *name, uint32_t link, const char *devargs, uint32_t frame_bytes_max,
-			   struct tq_device **ret_device, struct tq_err *reterr)
+static int env_device_open(void *ctx, const char *name, uint32_t link, const char *devargs,
+			   uint32_t frame_bytes_max, struct tq_device **ret_device,
+			   struct tq_err *reterr)
 {
 	struct tq_daemon *d = ctx;
 	struct rte_mempool *pool;
@@ -152,7 +154,8 @@ static void on_poll(evutil_socket_t fd, short what, void *arg)
 	if (tq_control_stopped(d->control))
 		event_base_loopbreak(d->base);
 	now_ns = tq_clock_monotonic_ns();
-	/* Woken from inside: something was sent to a worker, whose answer takes the moment that next_ns allows. */
+	/* Woken from inside: something was sent to a worker, whose answer takes the moment that
+	 * next_ns allows. */
 	d->woken = false;
 	poll_in(d, next_ns > now_ns ? next_ns - now_ns : 0);
 }
@@ -251,7 +254,8 @@ static int start_events(struct tq_daemon *d)
 	return 0;
 }
 
-static int new_lanes(struct tq_daemon *d, const struct tq_daemon_conf *conf, struct tq_worker_io *io)
+static int new_lanes(struct tq_daemon *d, const struct tq_daemon_conf *conf,
+		     struct tq_worker_io *io)
 {
 	d->n_lanes = conf->facts->n_workers;
 	for (uint32_t i = 0; i < d->n_lanes; i++) {
@@ -275,7 +279,8 @@ static void more_facts(const struct tq_daemon *d, struct tq_facts *facts)
 {
 	struct rlimit lim;
 
-	strcpy(facts->notifier, tq_notifier_mode(d->lane[0].notifier) == TQ_NOTIFIER_AIO ? "aio" : "thread");
+	strcpy(facts->notifier,
+	       tq_notifier_mode(d->lane[0].notifier) == TQ_NOTIFIER_AIO ? "aio" : "thread");
 	facts->timer_slack_ns = 1;
 	facts->uid = geteuid();
 	facts->gid = getegid();
@@ -288,7 +293,8 @@ static void more_facts(const struct tq_daemon *d, struct tq_facts *facts)
 	}
 }
 
-static int new_control(struct tq_daemon *d, const struct tq_daemon_conf *conf, const struct tq_worker_io *io)
+static int new_control(struct tq_daemon *d, const struct tq_daemon_conf *conf,
+		       const struct tq_worker_io *io)
 {
 	struct tq_facts facts = *conf->facts;
 	struct tq_control_conf cc;
@@ -335,7 +341,8 @@ static int launch(struct tq_daemon *d, const struct tq_facts *facts)
 	return 0;
 }
 
-int tq_daemon_new(const struct tq_daemon_conf *conf, struct tq_daemon **ret_d, struct tq_err *reterr)
+int tq_daemon_new(const struct tq_daemon_conf *conf, struct tq_daemon **ret_d,
+		  struct tq_err *reterr)
 {
 	struct tq_daemon *d = calloc(1, sizeof(*d));
 	struct tq_worker_io io[TQ_WORKERS_MAX];
@@ -422,7 +429,8 @@ static void stop_control(struct tq_daemon *d)
 
 static void free_events(struct tq_daemon *d)
 {
-	struct event *ev[] = { d->poll_timer, d->flush_timer, d->wake, d->sig_hup, d->sig_term, d->sig_int };
+	struct event *ev[] = { d->poll_timer, d->flush_timer, d->wake,
+			       d->sig_hup,    d->sig_term,    d->sig_int };
 
 	for (size_t i = 0; i < TQ_ARRAY_LEN(ev); i++) {
 		if (ev[i])

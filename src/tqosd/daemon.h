@@ -17,12 +17,13 @@ struct tq_daemon;
 
 struct tq_daemon_conf {
 	const char *runtime_dir;
-	const char *config_path;     /* absolute */
+	const char *config_path;      /* absolute */
 	const struct tq_facts *facts; /* of tq_eal_init() */
 };
 
 /* Everything but the configuration. Returns 0 or -errno with *reterr. */
-int tq_daemon_new(const struct tq_daemon_conf *conf, struct tq_daemon **ret_d, struct tq_err *reterr);
+int tq_daemon_new(const struct tq_daemon_conf *conf, struct tq_daemon **ret_d,
+		  struct tq_err *reterr);
 /* Apply the first configuration (taken over on success), open the control socket, say READY.
  * Returns 0 or -errno with *reterr. */
 int tq_daemon_start(struct tq_daemon *d, struct tq_conf *conf, struct tq_err *reterr);

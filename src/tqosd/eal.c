@@ -21,7 +21,7 @@
 
 #define MIB (1ULL << 20)
 #define NO_HUGE_OVERHEAD_MIB 32 /* EAL's own objects beside the mbufs */
-#define MBUFS_MIN 1280		/* rx and tx ring of 512 each, stash, pending, caches */
+#define MBUFS_MIN 1280          /* rx and tx ring of 512 each, stash, pending, caches */
 #define MBUFS_MAX 16384
 #define MBUF_CACHE 64
 
@@ -39,13 +39,14 @@ static void format_cpus(const cpu_set_t *set, char *ret_text, size_t size_bytes)
 			continue;
 		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, set))
 			last++;
-		at += (size_t)snprintf(ret_text + at, size_bytes - at, last > cpu ? "%s%d-%d" : "%s%d",
-				       at ? "," : "", cpu, last);
+		at += (size_t)snprintf(ret_text + at, size_bytes - at,
+				       last > cpu ? "%s%d-%d" : "%s%d", at ? "," : "", cpu, last);
 		cpu = last;
 	}
 }
 
-/* Workers where the configuration says, else on the last CPU; the control thread on all others, if there are any. */
+/* Workers where the configuration says, else on the last CPU; the control thread on all others, if
+ * there are any. */
 static int choose_cpus(const struct tq_host *host, struct tq_facts *facts, struct tq_err *reterr)
 {
 	cpu_set_t allowed, control;
@@ -66,9 +67,11 @@ static int choose_cpus(const struct tq_host *host, struct tq_facts *facts, struc
 	}
 	control = allowed;
 	for (uint32_t i = 0; i < facts->n_workers; i++) {
-		if (facts->worker_cpu[i] >= CPU_SETSIZE || !CPU_ISSET(facts->worker_cpu[i], &allowed)) {
+		if (facts->worker_cpu[i] >= CPU_SETSIZE ||
+		    !CPU_ISSET(facts->worker_cpu[i], &allowed)) {
 			tq_err_path(reterr, "host.workers");
-			tq_err_set(reterr, -EINVAL, "CPU %u is not one of those this process may use: %s",
+			tq_err_set(reterr, -EINVAL,
+				   "CPU %u is not one of those this process may use: %s",
 				   facts->worker_cpu[i], text);
 			return -EINVAL;
 		}
@@ -107,20 +110,24 @@ static bool hugepages_usable(uint64_t want_bytes, char *ret_why, size_t size_byt
 	void *p;
 
 	if (n2m * 2 * MIB + n1g * 1024 * MIB < want_bytes) {
-		snprintf(ret_why, size_bytes, "%llu free hugepages of 2 MiB and %llu of 1 GiB are less than %llu MiB",
-			 (unsigned long long)n2m, (unsigned long long)n1g, (unsigned long long)(want_bytes / MIB));
+		snprintf(ret_why, size_bytes,
+			 "%llu free hugepages of 2 MiB and %llu of 1 GiB are less than %llu MiB",
+			 (unsigned long long)n2m, (unsigned long long)n1g,
+			 (unsigned long long)(want_bytes / MIB));
 		return false;
 	}
 	p = mmap(NULL, 2 * MIB, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (n2m ? 21 << MAP_HUGE_SHIFT : 30 << MAP_HUGE_SHIFT), -1,
-		 0);
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
+			 (n2m ? 21 << MAP_HUGE_SHIFT : 30 << MAP_HUGE_SHIFT),
+		 -1, 0);
 	if (p == MAP_FAILED) {
-		snprintf(ret_why, size_bytes, "hugepages are free, but mapping one is refused: %s", strerror(errno));
+		snprintf(ret_why, size_bytes, "hugepages are free, but mapping one is refused: %s",
+			 strerror(errno));
 		return false;
 	}
 	munmap(p, n2m ? 2 * MIB : 1024 * MIB);
-	snprintf(ret_why, size_bytes, "%llu free hugepages of 2 MiB, %llu of 1 GiB", (unsigned long long)n2m,
-		 (unsigned long long)n1g);
+	snprintf(ret_why, size_bytes, "%llu free hugepages of 2 MiB, %llu of 1 GiB",
+		 (unsigned long long)n2m, (unsigned long long)n1g);
 	return true;
 }
 
@@ -134,7 +141,8 @@ static int choose_memory(const struct tq_host *host, struct tq_facts *facts, str
 		strcpy(facts->memory_why, "host.memory says so");
 		return 0;
 	}
-	usable = hugepages_usable(host->memory_size_bytes, facts->memory_why, sizeof(facts->memory_why));
+	usable = hugepages_usable(host->memory_size_bytes, facts->memory_why,
+				  sizeof(facts->memory_why));
 	strcpy(facts->memory, usable ? "hugepages" : "memfd");
 	if (usable || host->memory == TQ_MEMORY_AUTO)
 		return 0;
@@ -197,7 +205,8 @@ static void clock_facts(struct tq_facts *facts)
 		fclose(f);
 }
 
-int tq_eal_init(const struct tq_host *host, const char *runtime_dir, struct tq_facts *facts, struct tq_err *reterr)
+int tq_eal_init(const struct tq_host *host, const char *runtime_dir, struct tq_facts *facts,
+		struct tq_err *reterr)
 {
 	char prefix[32], lcores[64 + TQ_WORKERS_MAX * 12], mem[24];
 	char *argv[24];
@@ -212,7 +221,8 @@ int tq_eal_init(const struct tq_host *host, const char *runtime_dir, struct tq_f
 	snprintf(prefix, sizeof(prefix), "tqos-%08x", hash(runtime_dir));
 	at = (size_t)snprintf(lcores, sizeof(lcores), "0@(%s)", facts->control_cpus);
 	for (uint32_t i = 0; i < facts->n_workers; i++)
-		at += (size_t)snprintf(lcores + at, sizeof(lcores) - at, ",%u@%u", i + 1, facts->worker_cpu[i]);
+		at += (size_t)snprintf(lcores + at, sizeof(lcores) - at, ",%u@%u", i + 1,
+				       facts->worker_cpu[i]);
 	argv[argc++] = "tqosd";
 	argv[argc++] = "--file-prefix";
 	argv[argc++] = prefix;
@@ -222,12 +232,14 @@ int tq_eal_init(const struct tq_host *host, const char *runtime_dir, struct tq_f
 	argv[argc++] = "0";
 	argv[argc++] = "--no-telemetry";
 	argv[argc++] = "--log-level=*:4"; /* warnings and worse */
-	/* Only devices that a link names: an allow-list that matches nothing keeps the bus for them. */
+	/* Only devices that a link names: an allow-list that matches nothing keeps the bus for
+	 * them. */
 	argv[argc++] = "-a";
 	argv[argc++] = "0000:00:00.0";
 	if (strcmp(facts->memory, "memfd") == 0) {
-		snprintf(mem, sizeof(mem), "%llu",
-			 (unsigned long long)(host->memory_size_bytes / MIB + NO_HUGE_OVERHEAD_MIB));
+		snprintf(
+			mem, sizeof(mem), "%llu",
+			(unsigned long long)(host->memory_size_bytes / MIB + NO_HUGE_OVERHEAD_MIB));
 		argv[argc++] = "--no-huge";
 		argv[argc++] = "--no-shconf"; /* --in-memory, but for --no-huge */
 		argv[argc++] = "-m";
@@ -238,8 +250,8 @@ int tq_eal_init(const struct tq_host *host, const char *runtime_dir, struct tq_f
 	argv[argc] = NULL;
 	take_log();
 	if (rte_eal_init(argc, argv) < 0) {
-		tq_err_set(reterr, -EIO, "DPDK cannot start with CPUs %s and %s memory: %s", lcores, facts->memory,
-			   rte_strerror(rte_errno));
+		tq_err_set(reterr, -EIO, "DPDK cannot start with CPUs %s and %s memory: %s", lcores,
+			   facts->memory, rte_strerror(rte_errno));
 		tq_err_hint(reterr, "the lines of component dpdk above say why");
 		return -EIO;
 	}
@@ -252,10 +264,11 @@ void tq_eal_done(void)
 	rte_eal_cleanup();
 }
 
-int tq_eal_pool_new(const struct tq_host *host, const char *name, uint32_t frame_bytes_max, struct rte_mempool **ret_pool,
-		    struct tq_err *reterr)
+int tq_eal_pool_new(const struct tq_host *host, const char *name, uint32_t frame_bytes_max,
+		    struct rte_mempool **ret_pool, struct tq_err *reterr)
 {
-	uint32_t room = RTE_PKTMBUF_HEADROOM + TQ_MAX(frame_bytes_max, (uint32_t)RTE_MBUF_DEFAULT_DATAROOM);
+	uint32_t room =
+		RTE_PKTMBUF_HEADROOM + TQ_MAX(frame_bytes_max, (uint32_t)RTE_MBUF_DEFAULT_DATAROOM);
 	uint64_t share_bytes = host->memory_size_bytes / (TQ_LINKS_MAX - 1);
 	uint64_t n = share_bytes / (room + sizeof(struct rte_mbuf) + 64);
 	char pool_name[RTE_MEMPOOL_NAMESIZE];
@@ -264,18 +277,22 @@ int tq_eal_pool_new(const struct tq_host *host, const char *name, uint32_t frame
 
 	n = TQ_MIN(n, (uint64_t)MBUFS_MAX);
 	if (n < MBUFS_MIN) {
-		tq_err_set(reterr, -ENOMEM, "host.memory_size is too small for a device with frames of %u bytes",
+		tq_err_set(reterr, -ENOMEM,
+			   "host.memory_size is too small for a device with frames of %u bytes",
 			   frame_bytes_max);
 		tq_err_hint(reterr, "set host.memory_size to at least %lluMiB and restart tqosd",
-			    (unsigned long long)(MBUFS_MIN * (room + 256ULL) * (TQ_LINKS_MAX - 1) / MIB + 1));
+			    (unsigned long long)(MBUFS_MIN * (room + 256ULL) * (TQ_LINKS_MAX - 1) /
+							 MIB +
+						 1));
 		return -ENOMEM;
 	}
 	/* A link may be opened anew before its predecessor of the same name is closed. */
 	snprintf(pool_name, sizeof(pool_name), "tq-%08x-%x", hash(name), ++serial);
-	pool = rte_pktmbuf_pool_create(pool_name, (unsigned)n, MBUF_CACHE, 0, (uint16_t)room, SOCKET_ID_ANY);
+	pool = rte_pktmbuf_pool_create(pool_name, (unsigned)n, MBUF_CACHE, 0, (uint16_t)room,
+				       SOCKET_ID_ANY);
 	if (!pool) {
-		tq_err_set(reterr, -rte_errno, "%llu mbufs of %u bytes: %s", (unsigned long long)n, room,
-			   rte_strerror(rte_errno));
+		tq_err_set(reterr, -rte_errno, "%llu mbufs of %u bytes: %s", (unsigned long long)n,
+			   room, rte_strerror(rte_errno));
 		tq_err_hint(reterr, "raise host.memory_size and restart tqosd");
 		return -ENOMEM;
 	}

@@ -36,8 +36,8 @@ static void print_notes(const struct tq_model *model)
 
 		if (pos->file)
 			fprintf(stderr, "%s:%d:%d: ", pos->file, pos->line, pos->column);
-		fprintf(stderr, "%s: %s%s%s\n", notes[i].warning ? "warning" : "note", notes[i].path,
-			notes[i].path[0] ? ": " : "", notes[i].text);
+		fprintf(stderr, "%s: %s%s%s\n", notes[i].warning ? "warning" : "note",
+			notes[i].path, notes[i].path[0] ? ": " : "", notes[i].text);
 	}
 	free(notes);
 }
@@ -56,7 +56,9 @@ static int serve(const struct tq_model *model, struct tq_conf *conf, const char 
 		 const struct tq_rundir *dir, struct tq_err *err)
 {
 	struct tq_facts facts = { 0 };
-	struct tq_daemon_conf dc = { .runtime_dir = dir->path, .config_path = config_path, .facts = &facts };
+	struct tq_daemon_conf dc = { .runtime_dir = dir->path,
+				     .config_path = config_path,
+				     .facts = &facts };
 	struct tq_daemon *d = NULL;
 	int code;
 

@@ -22,18 +22,22 @@ int tq_rundir_name(const char *given, struct tq_rundir *ret_dir, struct tq_err *
 	ret_dir->lock_fd = -1;
 	if (!given) {
 		n = tq_conf_runtime_dir(ret_dir->path, sizeof(ret_dir->path));
-		return n ? tq_err_set(reterr, n, "the default runtime directory has too long a path") : 0;
+		return n ? tq_err_set(reterr, n,
+				      "the default runtime directory has too long a path")
+			 : 0;
 	}
 	if (given[0] == '/') {
 		n = snprintf(ret_dir->path, sizeof(ret_dir->path), "%s", given);
 	} else {
 		if (!getcwd(cwd, sizeof(cwd)))
-			return tq_err_set(reterr, -errno, "the working directory cannot be read: %s", strerror(errno));
+			return tq_err_set(reterr, -errno,
+					  "the working directory cannot be read: %s",
+					  strerror(errno));
 		n = snprintf(ret_dir->path, sizeof(ret_dir->path), "%s/%s", cwd, given);
 	}
 	if (n >= (int)sizeof(ret_dir->path))
-		return tq_err_set(reterr, -ENAMETOOLONG, "--runtime-dir %s: longer than %d bytes", given,
-				  TQ_SOCK_PATH_MAX - 1);
+		return tq_err_set(reterr, -ENAMETOOLONG, "--runtime-dir %s: longer than %d bytes",
+				  given, TQ_SOCK_PATH_MAX - 1);
 	while (n > 1 && ret_dir->path[n - 1] == '/')
 		ret_dir->path[--n] = '\0';
 	return 0;
@@ -44,7 +48,8 @@ static int refuse(struct tq_err *reterr, int code, const char *path, const char 
 	struct stat st = { 0 };
 
 	(void)lstat(path, &st);
-	tq_err_set(reterr, code, "%s: %s: tqosd runs as uid %u, it belongs to uid %u with mode %04o", path, what,
+	tq_err_set(reterr, code,
+		   "%s: %s: tqosd runs as uid %u, it belongs to uid %u with mode %04o", path, what,
 		   (unsigned)geteuid(), (unsigned)st.st_uid, (unsigned)(st.st_mode & 07777));
 	tq_err_hint(reterr, "choose another directory with --runtime-dir");
 	return code;
@@ -93,7 +98,8 @@ static int open_vhost(struct tq_rundir *dir, const struct tq_host *host, struct 
 	err = make_dir(path, 02770, reterr);
 	if (err < 0)
 		return err;
-	if (err > 0 && tq_sockperm_group(host->vhost_group, &group, &ignored) == 0 && tq_sockperm_may_give(group)) {
+	if (err > 0 && tq_sockperm_group(host->vhost_group, &group, &ignored) == 0 &&
+	    tq_sockperm_may_give(group)) {
 		/* chown clears the set-group-id bit, which gives new sockets the group. */
 		if (chown(path, (uid_t)-1, group) < 0 || chmod(path, 02770) < 0)
 			return tq_err_set(reterr, -errno, "%s: %s", path, strerror(errno));

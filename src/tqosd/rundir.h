@@ -15,10 +15,11 @@
 
 struct tq_rundir {
 	char path[TQ_SOCK_PATH_MAX]; /* absolute */
-	int lock_fd;		     /* the directory itself, locked */
+	int lock_fd;                 /* the directory itself, locked */
 };
 
-/* given: of the command line, or NULL. Only finds the name. Returns 0; -ENAMETOOLONG; -errno of getcwd. */
+/* given: of the command line, or NULL. Only finds the name. Returns 0; -ENAMETOOLONG; -errno of
+ * getcwd. */
 int tq_rundir_name(const char *given, struct tq_rundir *ret_dir, struct tq_err *reterr);
 /* Make DIR and DIR/vhost where missing, check owner and mode, lock. */
 int tq_rundir_open(struct tq_rundir *dir, const struct tq_host *host, struct tq_err *reterr);
