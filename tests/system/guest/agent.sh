@@ -27,6 +27,7 @@ hostname "${tq_name:-guest}"
 ip link set lo up
 stty -echo -onlcr
 exec 2>/dev/null
+[ -z "$tq_tick_ms" ] || tqload tick "$tq_tick_ms" &
 echo "@@ready"
 while read -r n verb rest; do
 	case $verb in

@@ -5,12 +5,13 @@
  * counts at the receiver, no control connection that could starve with the load it measures.
  * Static: it runs in an initramfs.
  *
- *   tqload stat IFNAME                            the guest's clock and counters, once
- *   tqload sink PORT                              TCP and UDP receiver until SIGTERM, then its
- *                                                 counts
- *   tqload tcp ADDRESS PORT FLOWS SECONDS         greedy TCP flows, then bytes and retransmits of
- *   each tqload udp ADDRESS PORT BYTES SECONDS [PPS]   UDP datagrams, greedy or paced (send blocks
- *   as the ring does)
+ *   tqload stat IFNAME     the guest's clock and counters, once
+ *   tqload tick MS         wakes up every MS ms, for ever
+ *   tqload sink PORT       TCP and UDP receiver until SIGTERM, then its counts
+ *   tqload tcp ADDRESS PORT FLOWS SECONDS
+ *                          greedy TCP flows, then bytes and retransmits of each
+ *   tqload udp ADDRESS PORT BYTES SECONDS [PPS]
+ *                          UDP datagrams, greedy or paced (send blocks as the ring does)
  *
  * Output is KEY=INTEGER, one a line or separated by blanks; units last in the key.
  */
@@ -322,6 +323,13 @@ static void do_udp(const char *address, uint16_t port, size_t size_bytes, uint64
 	printf("udp_datagrams=%lu\nudp_bytes=%lu\n", seq, seq * size_bytes);
 }
 
+/* A process that wakes up: see the agent. */
+static void do_tick(uint64_t ms)
+{
+	while (!stop)
+		usleep((useconds_t)ms * 1000);
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_handler = on_signal };
@@ -330,6 +338,8 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &action, NULL);
 	if (argc == 3 && strcmp(argv[1], "stat") == 0)
 		do_stat(argv[2]);
+	else if (argc == 3 && strcmp(argv[1], "tick") == 0)
+		do_tick(long_arg(argv[2], 500));
 	else if (argc == 3 && strcmp(argv[1], "sink") == 0)
 		do_sink((uint16_t)long_arg(argv[2], 65535));
 	else if (argc == 6 && strcmp(argv[1], "tcp") == 0)

@@ -12,6 +12,10 @@ from .guest import Guest
 from .load import tqload
 from .proc import GUEST_DIR, Skip, tool
 
+# UML 6.1 goes to sleep with an interrupt that came between its last look and pause(), and sleeps
+# until the next timer or signal: a receiver could stand still for half a second.  A process that
+# wakes up every few milliseconds bounds that.
+TICK_MS = 5
 # failover and net_failover are what virtio_net links to.
 MODULES = ("core/failover.ko", "net/net_failover.ko", "net/virtio_net.ko")
 
@@ -54,6 +58,7 @@ def start(lab, name, *sockets, nice=0, memory="96M", cpus=None):
             *(f"virtio_uml.device={s}:1:{i}" for i, s in enumerate(sockets)),
             f"init={agent}", f"tq_name={name}",
             "tq_modules=" + ",".join(modules()), f"tq_load={load}",
+            f"tq_tick_ms={TICK_MS}",
             "tq_busybox=" + tool("busybox", "busybox-static")]
     proc = lab.spawn(f"uml-{name}", argv, pipes=True, nice=nice, cpus=cpus,
                      env={"TMPDIR": memory_dir()})
