@@ -3,10 +3,11 @@
 
 /* bucket.h - a token bucket that is exact for every rate.
  *
- * Why:     ceilings of qos.md section 3: a frame may start while the balance is >= 0 and may drive it negative.
+ * Why:     ceilings of qos.md section 3: a frame may start while the balance is >= 0 and may drive
+ *          it negative.
  *          In any window of length t: units <= rate x t + depth + one piece.
- * Source:  the balance is kept in 1e-9 units, so rate (units/s) x time (ns) is an integer product: nothing is
- *          ever rounded, whatever the rate and however often the bucket is looked at.
+ * Source:  the balance is kept in 1e-9 units, so rate (units/s) x time (ns) is an integer product:
+ *          nothing is ever rounded, whatever the rate and however often the bucket is looked at.
  * Thread:  the worker that owns it.
  * Units:   "unit" is a byte or a frame; _n fields are 1e-9 units; ns.
  * Memory:  32 bytes, caller-owned.
@@ -22,7 +23,8 @@
 #include "base/compiler.h"
 #include "base/fixed.h"
 
-/* Depth and debt stay below 4.6e9 units each, so that their difference fits in int64 of 1e-9 units. */
+/* Depth and debt stay below 4.6e9 units each, so that their difference fits in int64 of 1e-9
+ * units. */
 #define TQ_BUCKET_N ((int64_t)TQ_NS_PER_S)
 #define TQ_BUCKET_DEPTH_MAX 4000000000ULL
 #define TQ_BUCKET_DEBT_MAX_N (INT64_MAX / 2)
@@ -93,15 +95,17 @@ TQ_INLINE uint64_t tq_bucket_due_ns(const struct tq_bucket *b)
 	return tq_add_sat_u64(b->at_ns, (debt_n + b->rate_s - 1) / b->rate_s);
 }
 
-/* Whole units that may be charged before the balance is negative. The bucket has a limit and credit. */
+/* Whole units that may be charged before the balance is negative. The bucket has a limit and
+ * credit. */
 TQ_INLINE uint64_t tq_bucket_units(const struct tq_bucket *b)
 {
 	tq_assert(b->rate_s != 0 && b->balance_n >= 0);
 	return (uint64_t)b->balance_n / TQ_NS_PER_S;
 }
 
-/* New rate and depth under load. What was earned until now_ns was earned at the old rate; a smaller depth
- * clips, a larger one adds nothing; a limit where there was none starts with a full bucket. */
+/* New rate and depth under load. What was earned until now_ns was earned at the old rate; a smaller
+ * depth clips, a larger one adds nothing; a limit where there was none starts with a full
+ * bucket. */
 TQ_INLINE void tq_bucket_set(struct tq_bucket *b, uint64_t rate_s, uint64_t depth, uint64_t now_ns)
 {
 	if (b->rate_s == 0 || rate_s == 0) {

@@ -114,8 +114,8 @@ static void test_reference(void **state)
 
 #define EVENTS 400
 
-/* Greedy with live changes: in every window the bytes are at most the integral of the rate, the largest depth
- * and one piece. */
+/* Greedy with live changes: in every window the bytes are at most the integral of the rate, the
+ * largest depth and one piece. */
 static void test_arrival_curve(void **state)
 {
 	static uint64_t bytes[EVENTS];

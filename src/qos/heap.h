@@ -3,9 +3,9 @@
 
 /* heap.h - pairing heap of hooks that lie inside the caller's structures.
  *
- * Why:     every node of the tree orders its own children, and nobody knows beforehand how many they will be:
- *          an array per node would have to grow in a worker.  Hooks live in the children, a heap is one index.
- *          Not for more than one heap per hook.
+ * Why:     every node of the tree orders its own children, and nobody knows beforehand how many
+ *          they will be: an array per node would have to grow in a worker.  Hooks live in the
+ *          children, a heap is one index. Not for more than one heap per hook.
  * Source:  Fredman, Sedgewick, Sleator, Tarjan 1986: insert O(1), remove O(log n) amortised.
  * Thread:  the worker that owns the hooks.
  * Units:   keys are compared by signed difference, so that they may wrap; lower rank goes first.
@@ -50,7 +50,8 @@ TQ_INLINE bool tq_heap_before(const struct tq_hook *a, const struct tq_hook *b)
 	return (int64_t)(a->key - b->key) < 0;
 }
 
-/* Join two roots (next and prev of both are free); on equal keys a stays first. Returns the root. */
+/* Join two roots (next and prev of both are free); on equal keys a stays first. Returns the
+ * root. */
 TQ_INLINE uint32_t tq_heap_meld(struct tq_hooks h, uint32_t a, uint32_t b)
 {
 	struct tq_hook *ha = tq_heap_at(h, a), *hb = tq_heap_at(h, b);

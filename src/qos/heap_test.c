@@ -80,7 +80,8 @@ static void test_random(void **state)
 	}
 }
 
-/* Equal keys and everybody moved behind the others after a turn: all get the same number of turns. */
+/* Equal keys and everybody moved behind the others after a turn: all get the same number of
+ * turns. */
 static void test_turns(void **state)
 {
 	struct tq_hooks h = { (char *)&items[0].hook, sizeof(items[0]) };

@@ -51,7 +51,8 @@ int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s)
 	s->n_links = limits->links;
 	s->timer_root = TQ_HEAP_NONE;
 	s->picked = TQ_QUEUE_NONE;
-	/* calloc of a large arena is mapped, not written: pages of nodes that never exist stay absent. */
+	/* calloc of a large arena is mapped, not written: pages of nodes that never exist stay
+	 * absent. */
 	s->arena = calloc(1, layout(s, NULL) + TQ_CACHE_LINE_BYTES);
 	if (!s->arena) {
 		free(s);
@@ -106,7 +107,8 @@ void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind
 		struct tq_node *up = &s->node[parent];
 
 		tq_verify(parent < s->n_nodes && up->exists && up->kind == kind);
-		/* A leaf with queues cannot become an inner node; rx nodes have waiters, not queues. */
+		/* A leaf with queues cannot become an inner node; rx nodes have waiters, not
+		 * queues. */
 		tq_verify(kind == TQ_NODE_RX || up->n_children || up->queue_first == TQ_QUEUE_NONE);
 		tq_verify(up->level + 1 < TQ_SCHED_LEVELS_MAX);
 		n->level = (uint8_t)(up->level + 1);
@@ -119,7 +121,8 @@ void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind
 	tq_bucket_init(&n->max, p->max_bytes_s, p->burst_bytes, now_ns);
 	tq_bucket_init(&n->pps, p->pps, p->burst_frames, now_ns);
 	memset(&s->stats[node], 0, sizeof(s->stats[node]));
-	/* v stays: tags that queues got from an earlier node of this id must not be far ahead of it. */
+	/* v stays: tags that queues got from an earlier node of this id must not be far ahead of
+	 * it. */
 	s->rx[node] = (struct tq_rx_turns){ .v = s->rx[node].v,
 					    .turn = TQ_QUEUE_NONE,
 					    .tag_node = TQ_NODE_NONE };

@@ -42,10 +42,10 @@ static void guar_remove(struct tq_sched *s, uint32_t inst, struct tq_inst *p)
 }
 
 /* The clock of the children's guarantees, after moving those whose time has come to the due heap.
- * When the one to be served next is late by more than the arrears that are promised, the parent gets less
- * than the sum of what its children are guaranteed, or the worker was away. Then the clock of all of them is
- * put back: cutting the one's arrears alone would let it fall behind its siblings for good, while a clock
- * that runs slower for all serves them in proportion to min. */
+ * When the one to be served next is late by more than the arrears that are promised, the parent
+ * gets less than the sum of what its children are guaranteed, or the worker was away. Then the
+ * clock of all of them is put back: cutting the one's arrears alone would let it fall behind its
+ * siblings for good, while a clock that runs slower for all serves them in proportion to min. */
 static uint64_t guar_clock(struct tq_sched *s, struct tq_inst *p, uint64_t now_ns)
 {
 	uint64_t vt_ns = now_ns - p->offset_ns, late_ns, limit_ns;
@@ -129,7 +129,8 @@ static void guar_advance(struct tq_sched *s, uint32_t inst, struct tq_inst *p, b
 	g = (unsigned __int128)s->node[i->node].inv_min * bytes + i->g_frac;
 	step_ns = (uint64_t)(g >> 32);
 	i->g_frac = (uint32_t)g;
-	/* Served on another link whose clock runs faster: it must not run away from the clock of this one. */
+	/* Served on another link whose clock runs faster: it must not run away from the clock of
+	 * this one. */
 	if (!mirror || i->g_ns <= vt_ns)
 		i->g_ns += step_ns;
 	else if (i->g_ns < vt_ns + step_ns)
@@ -140,8 +141,8 @@ static void guar_advance(struct tq_sched *s, uint32_t inst, struct tq_inst *p, b
 	}
 }
 
-/* The largest visit of late, to expect of the next. Forgotten slowly: a deadline that expects too little
- * lets siblings with longer pieces pass, and its owner would be late by their difference. */
+/* The largest visit of late, to expect of the next. Forgotten slowly: a deadline that expects too
+ * little lets siblings with longer pieces pass, and its owner would be late by their difference. */
 static void piece_note(struct tq_inst *i, uint32_t piece_bytes)
 {
 	uint32_t faded_bytes = i->piece_bytes - (i->piece_bytes >> 8);
@@ -201,8 +202,8 @@ void tq_order_set(struct tq_sched *s, uint32_t node, const struct tq_node_params
 		struct tq_inst *up = &s->inst[tq_tree_up(s, n, l)];
 		uint64_t v = up->v[p->priority], ahead;
 
-		/* What was owed at the old weight or rate must not keep it away for longer than one piece at the
-		 * new one: 1 to 65535 would be half a minute. */
+		/* What was owed at the old weight or rate must not keep it away for longer than one
+		 * piece at the new one: 1 to 65535 would be half a minute. */
 		ahead = tq_tree_tag_clamp(i->share.key, up->v[n->priority]) - up->v[n->priority];
 		i->share.key = v + TQ_MIN(ahead, i->piece_bytes * n->inv_weight);
 		if (n->inv_min)

@@ -113,8 +113,9 @@ static uint32_t tenant_of(const struct tq_sched *s, uint32_t node)
 	return node;
 }
 
-/* Of the tenant that took least, the waiter that took least. A tenant's tag is the largest of its queues': many
- * queues are not many turns. Looks at the first waiters only; with more of them those looked at go to the end. */
+/* Of the tenant that took least, the waiter that took least. A tenant's tag is the largest of its
+ * queues': many queues are not many turns. Looks at the first waiters only; with more of them those
+ * looked at go to the end. */
 static uint32_t next_turn(struct tq_sched *s, uint32_t node)
 {
 	struct tq_node *n = &s->node[node];
@@ -160,8 +161,9 @@ static uint32_t next_turn(struct tq_sched *s, uint32_t node)
 	return best;
 }
 
-/* One at a time, in the order of what their tenants took: those that the tree would let go first are not those
- * whose turn it is, as on a busy link the tree forgets who was served while it waits elsewhere. */
+/* One at a time, in the order of what their tenants took: those that the tree would let go first
+ * are not those whose turn it is, as on a busy link the tree forgets who was served while it waits
+ * elsewhere. */
 void tq_rx_release(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 {
 	struct tq_node *n = &s->node[node];

@@ -99,8 +99,8 @@ static void budget_cut(struct budget *b, const struct tq_bucket *bytes,
 }
 
 /* A node of the tx chain: bring its buckets to now, cut the budget.
- * A node that waited for its turn, not for credit, loses what does not fit for no fault of the worker,
- * unless the scheduler was not called for longer than a burst lasts. */
+ * A node that waited for its turn, not for credit, loses what does not fit for no fault of the
+ * worker, unless the scheduler was not called for longer than a burst lasts. */
 static void node_budget(struct tq_sched *s, uint32_t node, uint64_t now_ns, struct budget *b)
 {
 	struct tq_node *n = &s->node[node];
@@ -249,7 +249,8 @@ static void link_charge(struct tq_sched *s, uint32_t link, uint64_t bytes, uint6
 		tq_tree_link_recheck(s, link, now_ns);
 }
 
-/* The queue goes to the end of its turn, or away. Returns whether it must be made ready elsewhere. */
+/* The queue goes to the end of its turn, or away. Returns whether it must be made ready
+ * elsewhere. */
 static bool queue_served(struct tq_sched *s, uint32_t queue, uint32_t turn_bytes,
 			 const struct tq_head *next, uint64_t now_ns)
 {
@@ -276,7 +277,8 @@ static bool queue_served(struct tq_sched *s, uint32_t queue, uint32_t turn_bytes
 void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t bytes, uint32_t frames,
 		   const struct tq_head *next, uint64_t now_ns)
 {
-	/* A visit that brought nothing costs its turn, or the same queue would be picked for ever. */
+	/* A visit that brought nothing costs its turn, or the same queue would be picked for
+	 * ever. */
 	struct tq_served v;
 	uint32_t node = pick->head.leaf, link = pick->head.link;
 	bool again;

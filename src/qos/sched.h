@@ -5,15 +5,16 @@
  *
  * Why:     promises of qos.md sections 1 to 3 for pulled queues: the frames stay in the guests; the
  *          scheduler sees queues, integers and time.  Not a packet queue, not a classifier.
- * Model:   link -> tenant -> port [-> class]. A node's max, pps, burst and guarantee exist once per host
- *          (struct node), its share order once per link it is used on. rx nodes (tenant, port) are plain
- *          chains of buckets.
- * Source:  two clocks per node, guarantee and share, as in hClock (EuroSys 2013), but guaranteed service
- *          never advances the share order; share order by start tags (SFQ, Goyal et al. 1996).
+ * Model:   link -> tenant -> port [-> class]. A node's max, pps, burst and guarantee exist once per
+ *          host (struct node), its share order once per link it is used on. rx nodes (tenant, port)
+ *          are plain chains of buckets.
+ * Source:  two clocks per node, guarantee and share, as in hClock (EuroSys 2013), but guaranteed
+ *          service never advances the share order; share order by start tags (SFQ, Goyal et al.
+ *          1996).
  * Thread:  the worker that owns it; the `stats` of nodes may be read by control (relaxed).
  * Units:   bytes as charged (accounting is done by the caller), bytes/s, frames, ns.
- * Memory:  everything is allocated by tq_sched_new(); the rest never allocates, never fails on valid input.
- *          Ids are given by the caller (control), 0 .. limit-1, and outlive snapshots.
+ * Memory:  everything is allocated by tq_sched_new(); the rest never allocates, never fails on
+ *          valid input. Ids are given by the caller (control), 0 .. limit-1, and outlive snapshots.
  */
 #ifndef TQ_QOS_SCHED_H
 #define TQ_QOS_SCHED_H
@@ -28,13 +29,15 @@ struct tq_sched;
 #define TQ_NODE_NONE UINT32_MAX
 #define TQ_QUEUE_NONE UINT32_MAX
 
-/* A visit that has a rival (a runnable sibling at any level, another queue of the leaf, a waiter for the same
- * receiver) starts no frame after this many bytes; one without goes on to TQ_VISIT_BYTES_MAX. With Q the
- * quantum and L_i the largest piece of i, siblings that stay runnable differ in their excess service E by
+/* A visit that has a rival (a runnable sibling at any level, another queue of the leaf, a waiter
+ * for the same receiver) starts no frame after this many bytes; one without goes on to
+ * TQ_VISIT_BYTES_MAX. With Q the quantum and L_i the largest piece of i, siblings that stay
+ * runnable differ in their excess service E by
  *     |E_i/w_i - E_j/w_j| <= (Q + L_i)/w_i + (Q + L_j)/w_j
- * as no visit is longer than Q - 1 + L and the one with the smallest E/w is served (SFQ, theorem 1). Below a
- * link with a capacity Q is one frame of 1514 bytes: then every frame of that size is a decision. A link without
- * one does not bind, only the worker's time is at stake, and longer visits save some of it. */
+ * as no visit is longer than Q - 1 + L and the one with the smallest E/w is served (SFQ, theorem
+ * 1). Below a link with a capacity Q is one frame of 1514 bytes: then every frame of that size is a
+ * decision. A link without one does not bind, only the worker's time is at stake, and longer visits
+ * save some of it. */
 #define TQ_SCHED_QUANTUM_BYTES 1514
 #define TQ_SCHED_QUANTUM_FREE_BYTES 16384
 
@@ -91,10 +94,11 @@ struct tq_node_stats {
 	uint64_t guaranteed_bytes; /* of these, service of the guarantee clock at this node */
 	uint64_t parked_ns;        /* time without credit while somebody below wanted to send */
 	uint64_t parks;
-	uint64_t
-		lost_to_stall_bytes; /* max credit clipped while backlogged: the worker was away longer than a burst */
+	/* max credit clipped while backlogged: the worker was away longer than a burst */
+	uint64_t lost_to_stall_bytes;
 	uint64_t wait_ns
-		[TQ_WAIT_N]; /* leaves only: waiting of frames, by the one constraint that released them last */
+		/* leaves only: waiting of frames, by the one constraint that released them last */
+		[TQ_WAIT_N];
 	uint64_t wait_frames[TQ_WAIT_N];
 };
 
@@ -109,8 +113,9 @@ struct tq_node_credit {
 struct tq_head {
 	uint32_t leaf; /* tx node without children: port, or class */
 	uint32_t link; /* by which it leaves */
-	uint32_t
-		rx; /* rx node of the receiving port; TQ_NODE_NONE: no rx limit (floods, devices, no limit set) */
+	/* rx node of the receiving port; TQ_NODE_NONE: no rx limit (floods, devices, no limit
+	 * set) */
+	uint32_t rx;
 	uint32_t head_bytes; /* charged bytes of the head frame, > 0 */
 };
 
@@ -123,21 +128,23 @@ enum tq_queue_state {
 
 /* A visit. The caller pulls frames while
  *     charged bytes so far <= budget_bytes  and  frames so far < budget_frames
- * before each frame (the last one may overshoot, as qos.md section 3 allows), stays with the same leaf, link
- * and rx node, and reports by tq_sched_done(). */
+ * before each frame (the last one may overshoot, as qos.md section 3 allows), stays with the same
+ * leaf, link and rx node, and reports by tq_sched_done(). */
 struct tq_pick {
 	uint32_t queue;
 	struct tq_head head;
 	uint64_t budget_bytes;
 	uint32_t budget_frames; /* >= 1 */
-	uint32_t
-		guaranteed; /* bit per level (0 = child of the link): this visit serves the guarantee there */
+	/* bit per level (0 = child of the link): this visit serves the guarantee there */
+	uint32_t guaranteed;
 };
 
 enum tq_pick_result {
 	TQ_PICK_NONE,  /* nobody may send at now_ns; see tq_sched_next_ns() */
 	TQ_PICK_SERVE, /* *ret_pick is a visit */
-	TQ_PICK_WAIT_RX, /* ret_pick->queue went to TQ_QUEUE_WAIT_RX just now (the dataplane may start its hold timer) */
+	/* ret_pick->queue went to TQ_QUEUE_WAIT_RX just now (the dataplane may start its hold
+	 * timer) */
+	TQ_PICK_WAIT_RX,
 };
 
 /* Returns 0; -ENOMEM; -EINVAL a limit is 0 or too large. */
@@ -150,8 +157,8 @@ void tq_sched_link_set(struct tq_sched *s, uint32_t link, const struct tq_link_p
 /* parent: TQ_NODE_NONE for tenants. A fresh node starts with full buckets and no arrears. */
 void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind, uint32_t parent,
 		       const struct tq_node_params *p, uint64_t now_ns);
-/* Any value, under load: balances are kept in bytes and frames; a smaller burst clips, a larger adds nothing;
- * a parked node is re-keyed. */
+/* Any value, under load: balances are kept in bytes and frames; a smaller burst clips, a larger
+ * adds nothing; a parked node is re-keyed. */
 void tq_sched_node_set(struct tq_sched *s, uint32_t node, const struct tq_node_params *p,
 		       uint64_t now_ns);
 /* The node must have no children and no queues (asserted). */
@@ -166,15 +173,18 @@ const struct tq_node_stats *tq_sched_node_stats(const struct tq_sched *s, uint32
 /* Queues. The queue must be TQ_QUEUE_OFF. Returns TQ_QUEUE_READY or TQ_QUEUE_WAIT_RX. */
 enum tq_queue_state tq_sched_ready(struct tq_sched *s, uint32_t queue, const struct tq_head *head,
 				   uint64_t now_ns);
-/* To TQ_QUEUE_OFF from any state but PICKED; no-op when it is off already. Its waiting time is dropped. */
+/* To TQ_QUEUE_OFF from any state but PICKED; no-op when it is off already. Its waiting time is
+ * dropped. */
 void tq_sched_remove(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
 enum tq_queue_state tq_sched_queue_state(const struct tq_sched *s, uint32_t queue);
 
-/* The decision. Releases what is due at now_ns first. At most one pick is open at a time. O(depth x log siblings). */
+/* The decision. Releases what is due at now_ns first. At most one pick is open at a time. O(depth x
+ * log siblings). */
 enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq_pick *ret_pick);
-/* Charge what was pulled (bytes and frames may be 0: then the visit costs its turn only and nothing is charged)
- * on the tx chain, the rx chain and the link.
- * next: the new head if the queue wants to stay, else NULL (the queue is TQ_QUEUE_OFF afterwards). */
+/* Charge what was pulled (bytes and frames may be 0: then the visit costs its turn only and nothing
+ * is charged) on the tx chain, the rx chain and the link.
+ * next: the new head if the queue wants to stay, else NULL (the queue is TQ_QUEUE_OFF
+ * afterwards). */
 void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t bytes, uint32_t frames,
 		   const struct tq_head *next, uint64_t now_ns);
 
@@ -185,10 +195,12 @@ void tq_sched_rx_charge(struct tq_sched *s, uint32_t rx_node, uint64_t bytes, ui
 /* When a failed tq_sched_rx_may() would succeed. */
 uint64_t tq_sched_rx_at_ns(struct tq_sched *s, uint32_t rx_node, uint64_t now_ns);
 
-/* When the scheduler next has something to do: 0 = somebody may send now; TQ_TIME_NEVER_NS = nothing waits for time. */
+/* When the scheduler next has something to do: 0 = somebody may send now; TQ_TIME_NEVER_NS =
+ * nothing waits for time. */
 uint64_t tq_sched_next_ns(struct tq_sched *s, uint64_t now_ns);
 
-/* Add the time its frames wait right now to what stats say: shape [TQ_WAIT_N], ns.  Control must not call it. */
+/* Add the time its frames wait right now to what stats say: shape [TQ_WAIT_N], ns.  Control must
+ * not call it. */
 void tq_sched_waiting_ns(const struct tq_sched *s, uint32_t leaf, uint64_t now_ns,
 			 uint64_t *ret_wait_ns);
 

@@ -228,7 +228,8 @@ void tq_tree_recheck(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 static void node_release(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 {
 	struct tq_node *n = &s->node[node];
-	/* It waited for credit and for nothing else: what did not fit is lost because the worker came late. */
+	/* It waited for credit and for nothing else: what did not fit is lost because the worker
+	 * came late. */
 	uint64_t lost_bytes = tq_tree_refill(n, now_ns) / TQ_NS_PER_S;
 
 	TQ_STAT_ADD(s->stats[node].lost_to_stall_bytes, lost_bytes);
@@ -264,8 +265,9 @@ void tq_tree_release_due(struct tq_sched *s, uint64_t now_ns)
 	}
 }
 
-/* A head that is longer than any visit of late: deadlines have to expect it. Without this a node that was never
- * served expects nothing, and a herd of such nodes would pass everybody whose guarantee is due. */
+/* A head that is longer than any visit of late: deadlines have to expect it. Without this a node
+ * that was never served expects nothing, and a herd of such nodes would pass everybody whose
+ * guarantee is due. */
 static void piece_expect(struct tq_sched *s, const struct tq_head *head)
 {
 	uint32_t node, inst;

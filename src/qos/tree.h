@@ -4,10 +4,11 @@
 /* tree.h - the scheduler's state, and who is runnable; private to src/qos.
  *
  * Why:     sched.h promises, this keeps: node (once per host), instance (node x link), queue, link.
- * Model:   an instance is runnable when its node has credit and it has a runnable child (a leaf: a ready queue).
- *          Runnable instances, and no others, are in their parent's heaps.  A node without credit leaves its
- *          parents alone: what is below it stays as it is, so parking costs its own level only.
- *          A timer runs for a parked node only while somebody below it wants to send.
+ * Model:   an instance is runnable when its node has credit and it has a runnable child (a leaf: a
+ *          ready queue). Runnable instances, and no others, are in their parent's heaps.  A node
+ *          without credit leaves its parents alone: what is below it stays as it is, so parking
+ *          costs its own level only. A timer runs for a parked node only while somebody below it
+ *          wants to send.
  * Thread:  the worker that owns the scheduler.
  * Units:   bytes, ns; share tags are bytes / weight x 2^32 and wrap; guarantee clocks are ns.
  * Memory:  one arena of tq_sched_new(); what is never used is never touched.
@@ -29,28 +30,29 @@
 #define TQ_SCHED_RX_LOOKS_MAX 128           /* waiters looked at by one release of a receiver */
 #define TQ_SCHED_RX_AGAIN_NS 50000 /* until the next one is woken, if the credit was not used */
 
-/* No tag of a runnable instance is further ahead of its parent's virtual time than one visit at weight 1:
- * 2^20 x 2^32. A tag that seems further ahead is a very old one. */
+/* No tag of a runnable instance is further ahead of its parent's virtual time than one visit at
+ * weight 1: 2^20 x 2^32. A tag that seems further ahead is a very old one. */
 #define TQ_SCHED_TAG_AHEAD_MAX (1ULL << 53)
 
 enum tq_guar_in { TQ_GUAR_OUT, TQ_GUAR_LATER, TQ_GUAR_DUE };
 
-/* A node on a link, as child and as parent. Also the root of a link, and (as parent of queues) a leaf. */
+/* A node on a link, as child and as parent. Also the root of a link, and (as parent of queues) a
+ * leaf. */
 struct tq_inst {
 	struct tq_hook share; /* key: start tag S, kept while out of the heap */
 	struct tq_hook guar;  /* key: G while later, deadline while due */
-	uint32_t
-		share_root; /* of runnable children: instances, or queues when the node is a leaf */
-	uint32_t due_root;  /* children whose guarantee is due, by deadline */
+	/* of runnable children: instances, or queues when the node is a leaf */
+	uint32_t share_root;
+	uint32_t due_root;    /* children whose guarantee is due, by deadline */
 	uint32_t later_root;  /* the other children with a guarantee, by G */
-	uint32_t piece_bytes; /* what the next visit is expected to bring */
+	uint32_t piece_bytes; /* the largest visit of late */
 	uint64_t g_ns;        /* guarantee clock G, and its fraction in 2^-32 ns */
 	uint64_t offset_ns;   /* of the clock of its children: vt = now - offset */
 	uint32_t g_frac;
 	uint32_t node;
 	uint8_t guar_in; /* enum tq_guar_in */
-	uint64_t v
-		[TQ_SCHED_PRIORITIES]; /* start tag last served in excess, by priority of the child */
+	/* start tag last served in excess, by priority of the child */
+	uint64_t v[TQ_SCHED_PRIORITIES];
 } TQ_CACHE_ALIGNED;
 
 static_assert(sizeof(struct tq_inst) == 192,
@@ -64,8 +66,8 @@ struct tq_node {
 	uint64_t since_ns;   /* armed: since when somebody has been waiting for its credit */
 	uint32_t parent;
 	uint32_t n_children;
-	uint32_t
-		queue_first; /* leaf: its queues that are not off; rx: those that wait here, in order */
+	/* leaf: its queues that are not off; rx: those that wait here, in order */
+	uint32_t queue_first;
 	uint32_t queue_last; /* rx only */
 	uint8_t exists;
 	uint8_t kind;
@@ -228,13 +230,14 @@ void tq_tree_release_due(struct tq_sched *s, uint64_t now_ns);
 void tq_tree_queue_enter(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
 void tq_tree_queue_leave(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
 
-/* rx.c: the first rx node in the chain of rx that holds the queue back, or TQ_NODE_NONE: it has no credit, or
- * others wait for it and the turn is not this queue's. Buckets are brought to now. */
+/* rx.c: the first rx node in the chain of rx that holds the queue back, or TQ_NODE_NONE: it has no
+ * credit, or others wait for it and the turn is not this queue's. Buckets are brought to now. */
 uint32_t tq_rx_holds(struct tq_sched *s, uint32_t queue, uint32_t rx, uint64_t now_ns);
 /* The queue (in no ready list) waits for the credit of node. */
 void tq_rx_wait(struct tq_sched *s, uint32_t queue, uint32_t node, uint64_t now_ns);
 void tq_rx_unwait(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
-/* After a visit: note what the queue took. A receiver of the chain with both credit and waiters wakes the next. */
+/* After a visit: note what the queue took. A receiver of the chain with both credit and waiters
+ * wakes the next. */
 void tq_rx_served(struct tq_sched *s, uint32_t queue, uint32_t rx, uint64_t bytes, uint64_t now_ns);
 /* The timer of an rx node ran out. */
 void tq_rx_release(struct tq_sched *s, uint32_t node, uint64_t now_ns);
@@ -261,7 +264,8 @@ void tq_order_served(struct tq_sched *s, uint32_t node, uint32_t link, bool guar
 void tq_order_set(struct tq_sched *s, uint32_t node, const struct tq_node_params *p,
 		  uint64_t now_ns);
 
-/* wait.c: explain. The head of the queue is served now: charge what it waited for to one constraint. */
+/* wait.c: explain. The head of the queue is served now: charge what it waited for to one
+ * constraint. */
 void tq_wait_served(struct tq_sched *s, const struct tq_sched_queue *q, uint64_t now_ns);
 
 #endif

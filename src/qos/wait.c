@@ -39,8 +39,8 @@ struct verdict {
 	enum tq_wait_reason reason;
 };
 
-/* Of the nodes from `node` upwards: who held the head longest? A node that is parked with somebody waiting
- * holds until its due time. */
+/* Of the nodes from `node` upwards: who held the head longest? A node that is parked with somebody
+ * waiting holds until its due time. */
 static void judge(const struct tq_sched *s, uint32_t node, struct verdict *v)
 {
 	while (node != TQ_NODE_NONE) {
@@ -57,8 +57,8 @@ static void judge(const struct tq_sched *s, uint32_t node, struct verdict *v)
 	}
 }
 
-/* The frame waited from ready_ns to now_ns. Until the last node of its chains let it go it was that node's,
- * afterwards it was its turn on the link that was missing: the longer part decides. */
+/* The frame waited from ready_ns to now_ns. Until the last node of its chains let it go it was that
+ * node's, afterwards it was its turn on the link that was missing: the longer part decides. */
 static enum tq_wait_reason explain(const struct tq_sched *s, const struct tq_sched_queue *q,
 				   uint64_t now_ns)
 {

@@ -35,7 +35,8 @@ static void expect_mbit(const struct drive *d, uint32_t queue, uint64_t for_ns, 
 	}
 }
 
-/* A link that carries half of what was promised serves in proportion to min, also whoever comes back. */
+/* A link that carries half of what was promised serves in proportion to min, also whoever comes
+ * back. */
 static void test_slow_link(void **state)
 {
 	struct drive *d = drive_new(8, 1, 1);
@@ -54,7 +55,8 @@ static void test_slow_link(void **state)
 		expect_mbit(d, 0, S, 250, 3);
 		expect_mbit(d, 1, S, 100, 3);
 		expect_mbit(d, 2, S, 0, 0);
-		/* One of the two is away for a while: neither is starved, nor served alone, when it returns. */
+		/* One of the two is away for a while: neither is starved, nor served alone, when it
+		 * returns. */
 		drive_demand(d, (uint32_t)round % 2, 0);
 		drive_run(d, S);
 		drive_demand(d, (uint32_t)round % 2, GREEDY);
@@ -64,7 +66,8 @@ static void test_slow_link(void **state)
 		expect_mbit(d, 0, 40 * MS, 250, 3);
 		expect_mbit(d, 1, 40 * MS, 100, 3);
 	}
-	/* The link recovers: arrears are at most 1 ms of min, so the new split holds from then on. */
+	/* The link recovers: arrears are at most 1 ms of min, so the new split holds from then
+	 * on. */
 	drive_link(d, 0, 1000 * MBIT);
 	drive_run(d, 10 * MS);
 	drive_mark(d);
@@ -121,7 +124,8 @@ static void test_two_links(void **state)
 	drive_mark(d);
 	drive_run(d, S);
 	expect_mbit(d, q[0][1], S, 280, 4);
-	/* And the other way round, after seconds on link 1 alone: no more is due than the link carries. */
+	/* And the other way round, after seconds on link 1 alone: no more is due than the link
+	 * carries. */
 	drive_demand(d, q[0][1], 0);
 	drive_demand(d, q[0][0], GREEDY);
 	drive_run(d, 100 * MS);
@@ -131,8 +135,8 @@ static void test_two_links(void **state)
 	drive_free(d);
 }
 
-/* Link 0 carries less than it promised, so its guarantees run slowly; red's are met by link 1 meanwhile. When
- * red turns to link 0 alone it gets its proportion there at once. */
+/* Link 0 carries less than it promised, so its guarantees run slowly; red's are met by link 1
+ * meanwhile. When red turns to link 0 alone it gets its proportion there at once. */
 static void test_two_links_slow(void **state)
 {
 	struct drive *d = drive_new(8, 2, 1);
@@ -158,7 +162,8 @@ static void test_two_links_slow(void **state)
 	drive_free(d);
 }
 
-/* 99 tenants of 1 Mbit/s wake at the same instant, again and again, beside one of 500 that never rests: it may
+/* 99 tenants of 1 Mbit/s wake at the same instant, again and again, beside one of 500 that never
+ *    rests: it may
  * be late by T = 500 us + L/C, not by the 1.2 ms that one frame of each would take. */
 struct herd {
 	uint64_t since_ns, bytes;
@@ -303,8 +308,9 @@ static void test_jain(void **state)
 	drive_free(d);
 }
 
-/* Senders of three tenants towards one receiver of 30 Mbit/s take turns by bytes, tenant by tenant, whether the
- * link has nothing else to do or is busy with others: then the tree forgets who was served last. */
+/* Senders of three tenants towards one receiver of 30 Mbit/s take turns by bytes, tenant by tenant,
+ * whether the link has nothing else to do or is busy with others: then the tree forgets who was
+ * served last. */
 static void rx_turns(bool busy)
 {
 	const struct tq_node_params rx = {
@@ -346,7 +352,8 @@ static void rx_turns(bool busy)
 			bytes[i] = 0;
 		}
 		bytes[3] = 0;
-		/* Another receiver gets the id: what was taken from the first is not held against anybody. */
+		/* Another receiver gets the id: what was taken from the first is not held against
+		 * anybody. */
 		for (uint32_t q = 0; q < d->n_queues; q++)
 			tq_sched_remove(d->s, q, d->now_ns);
 		d->look = true;
@@ -363,7 +370,8 @@ static void test_rx_turns(void **state)
 	rx_turns(true);
 }
 
-/* A tenant that sends each frame from another queue gets no more of a receiver than one that stays. */
+/* A tenant that sends each frame from another queue gets no more of a receiver than one that
+ * stays. */
 static void test_rx_fresh_queues(void **state)
 {
 	const struct tq_node_params rx = {
@@ -404,8 +412,8 @@ static void test_rx_fresh_queues(void **state)
 	drive_free(d);
 }
 
-/* The worker is away for 20 ms again and again: credit beyond a burst is lost and counted, never made up, and
- * the guarantees are late by not more than their arrears. */
+/* The worker is away for 20 ms again and again: credit beyond a burst is lost and counted, never
+ * made up, and the guarantees are late by not more than their arrears. */
 static void test_stall(void **state)
 {
 	struct drive *d = drive_new(8, 1, 3);
@@ -430,8 +438,9 @@ static void test_stall(void **state)
 	drive_free(d);
 }
 
-/* Everything changes under load. What must hold is asserted inside the scheduler and here: no frame without
- * credit (integral of max over time + the largest burst + one piece), and the same again with the same seed. */
+/* Everything changes under load. What must hold is asserted inside the scheduler and here: no frame
+ * without credit (integral of max over time + the largest burst + one piece), and the same again
+ * with the same seed. */
 #define STORM_NODES 24
 
 struct storm {
@@ -478,7 +487,8 @@ static void storm_set(struct storm *t, uint32_t i)
 		   (uint32_t)drive_between(&d->seed, 6, 7));
 }
 
-/* Tenants 0 to 5, port i of tenant i/3 - 2, two queues each on either link. Returns a digest of all decisions. */
+/* Tenants 0 to 5, port i of tenant i/3 - 2, two queues each on either link. Returns a digest of all
+ * decisions. */
 static uint64_t storm_run(uint64_t seed, uint32_t *ret_bad)
 {
 	struct storm t = { .d = drive_new(STORM_NODES, 2, seed) };

@@ -4,7 +4,8 @@
 /* drive.h - guests, a worker and a clock for the scheduler, all in virtual time.
  *
  * Why:     tests say who demands what; the driver offers heads, pulls visits and counts bytes.
- * Model:   a visit takes frame_ns per frame (0: no time at all); otherwise time jumps to the next event.
+ * Model:   a visit takes frame_ns per frame (0: no time at all); otherwise time jumps to the next
+ *          event.
  * Thread:  the test.
  * Units:   bytes, bytes/s, ns.
  * Memory:  one allocation per driver, fixed limits.

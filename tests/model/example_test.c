@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* The examples of qos.md section 2, exactly: in a second no sender is further than one frame from its rate.
+/* The examples of qos.md section 2, exactly: in a second no sender is further than one frame from
+ * its rate.
  *
  *	link ---+--- tenant ---+--- port ---+--- class      one queue per leaf, frames of 1514 bytes
  *	        +--- ...       +--- ...     +--- ...
@@ -130,8 +131,9 @@ static struct run build(const struct example *e)
 	return r;
 }
 
-/* Service against the line of its rate, as qos.md section 3 measures: the bytes of visits 1 to n-1 at the start
- * of visit n, for every n. Where the line starts is free, as the phase in which the measuring starts is. */
+/* Service against the line of its rate, as qos.md section 3 measures: the bytes of visits 1 to n-1
+ * at the start of visit n, for every n. Where the line starts is free, as the phase in which the
+ * measuring starts is. */
 struct meter {
 	uint64_t expect_bytes_s;
 	uint64_t first_ns, last_ns, bytes;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* Random trees under random demands: the scheduler against the fluid model, exact buckets and the bounds.
- * A failure prints the seed of its tree; TQ_SEED=n runs that tree alone. */
+/* Random trees under random demands: the scheduler against the fluid model, exact buckets and the
+ * bounds. A failure prints the seed of its tree; TQ_SEED=n runs that tree alone. */
 
 #include <math.h>
 #include <setjmp.h>
@@ -164,7 +164,8 @@ static struct tree *tree_new(uint64_t seed)
 	return t;
 }
 
-/* Everybody stops until the guarantees that were served ahead are paid off, then starts without credit. */
+/* Everybody stops until the guarantees that were served ahead are paid off, then starts without
+ * credit. */
 static void tree_pause(struct tree *t)
 {
 	for (uint32_t q = 0; q < t->d->n_queues; q++)
@@ -220,10 +221,10 @@ static void tree_print(const struct tree *t)
 
 static double worst_pieces, worst_late_us, worst_idle_pieces;
 
-/* Measure a window of 800 pieces after 200. */
+/* Measure a window of 500 pieces after 125. */
 static void tree_compare(struct tree *t)
 {
-	double piece = t->piece_max_bytes, window_s = 800 * piece / (double)t->capacity;
+	double piece = t->piece_max_bytes, window_s = 500 * piece / (double)t->capacity;
 	double got_sum = 0, want_sum = 0;
 
 	drive_run(t->d, (uint64_t)(window_s / 4 * 1e9) + 20 * TQ_NS_PER_MS);
