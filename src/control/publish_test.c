@@ -134,11 +134,11 @@ static void test_move_keeps_credit(void **state)
 	rig_free(&rig);
 }
 
-#define LEARN "version: 1\ntenants:\n  red:\n    ports:\n"
-"      r1: {}\n      r2: {}\n      r3: {mac: \"52:54:00:00:00:03\"}\n"
+#define LEARN                                                                                      \
+	"version: 1\ntenants:\n  red:\n    ports:\n"                                               \
+	"      r1: {}\n      r2: {}\n      r3: {mac: \"52:54:00:00:00:03\"}\n"
 
-	static void
-	test_bind(void **state)
+static void test_bind(void **state)
 {
 	struct tq_attach *r1, *r2, *r3;
 	struct tq_port_status st;
