@@ -523,6 +523,19 @@ static const serve_fn serve[TQ_VU_REQ_N] = {
 	[TQ_VU_GET_STATUS] = get_status,
 };
 
+/* DPDK's virtio-user in server mode, when its back-end comes back: before anything else it stops
+ * the rings of the connection that is gone (ENABLE 0, GET_VRING_BASE), and it never says SET_OWNER
+ * again. Nothing runs yet, so there is nothing to protect. */
+static bool resumes(const struct tq_vu_backend *c)
+{
+	const struct tq_vu_msg *m = &c->reader.msg;
+
+	if (c->features_set || any_running(c))
+		return false;
+	return m->hdr.request == TQ_VU_GET_VRING_BASE ||
+	       (m->hdr.request == TQ_VU_SET_VRING_ENABLE && m->payload.state.num == 0);
+}
+
 /* Why the request is not legal now; NULL when it is. The row of requests.def decides. */
 static const char *illegal(const struct tq_vu_backend *c, const struct tq_vu_req_info *info)
 {
@@ -530,6 +543,8 @@ static const char *illegal(const struct tq_vu_backend *c, const struct tq_vu_req
 
 	if (!info || info->proto == TQ_VU_PROTO_ABSENT)
 		return "not offered";
+	if (resumes(c))
+		return NULL;
 	if (info->proto < 64 && !(c->protocol_features & TQ_BIT64(info->proto)))
 		return "its protocol feature was not negotiated";
 	if (info->proto == TQ_VU_PROTO_OFFER30 && !(c->conf.features & bit30))
@@ -555,6 +570,8 @@ void tq_vu_int_request(struct tq_vu_backend *c)
 		return;
 	}
 	tq_verify(serve[m->hdr.request]);
+	if (resumes(c))
+		c->owned = true;
 	serve[m->hdr.request](c, &m->payload);
 	/* Judged after the request: UML asks for an answer to the very message that negotiates
 	 * REPLY_ACK. */
