@@ -21,6 +21,7 @@ C_MBIT = 400
 TENANTS = {"red": (0.5 * C_MBIT, 1, None), "blue": (0.2 * C_MBIT, 1, None), "green": (0, 2, None)}
 PERCENT = 2
 TRIES = 3
+STARVED_PART_MAX = 0.2          # above that the machine says nothing about us
 
 
 def config():
@@ -34,33 +35,43 @@ def config():
 
 
 def second(daemon, names):
-    """Rates of one second: ({tenant: Mbit/s}, {tenant: Mbit/s of credit lost to stalls})."""
-    first = daemon.stats()
+    """Rates of one second: ({tenant: Mbit/s}, part of it in which the worker waited for a CPU,
+    {constraint: ms that a frame of the first tenant's first port waited for it})."""
+    first, starved_ns = daemon.stats(), daemon.starved_ns()
     time.sleep(1)
     last = daemon.stats()
-    pairs = {n: (first.tenant(n), last.tenant(n)) for n in names}
-    return [{n: measure.rate_bits_s(*p, key) / measure.MBIT for n, p in pairs.items()}
-            for key in ("tx_charged_bytes", "lost_to_stall_bytes")]
+    starved = (daemon.starved_ns() - starved_ns) / (last.time_ns - first.time_ns)
+    rates = {n: measure.rate_bits_s(first.tenant(n), last.tenant(n), "tx_charged_bytes")
+             / measure.MBIT for n in names}
+    before, after = first.waited_ns(f"{names[0]}1"), last.waited_ns(f"{names[0]}1")
+    waited = {k: round((after[k] - before[k]) / 1e6) for k in after if after[k] > before[k]}
+    return rates, starved, waited
 
 
 def judge(tap_, daemon, name, active):
-    """The machine may take CPU time away for a moment: the best of three seconds counts.  Above
-    what the fabric carries they may not get in any of them."""
+    """The machine may take CPU time away for a moment: the best of three seconds counts, and what
+    the worker waited for a CPU is taken off the lower bound.  Their parts of what was carried are
+    exact all the same, and above what the fabric carries they may not get in any second."""
     want = measure.share(C_MBIT, {n: t for n, t in TENANTS.items() if n in active})
-    notes, good, within_c = [], False, True
+    notes, good, within_c, quiet = [], False, True, False
     for _ in range(TRIES):
-        got, lost = second(daemon, active)
+        got, starved, waited = second(daemon, active)
         total = sum(got.values())
         within_c = within_c and total <= C_MBIT * 1.005
         notes.append(f"{total:.2f} Mbit/s: " + ", ".join(
             f"{n} {got[n]:.2f} of {want[n]:.2f} ({measure.off_percent(got[n], want[n]):+.2f} %)"
-            for n in active))
-        if all(got[n] <= want[n] * (1 + PERCENT / 100) and
-               got[n] + lost[n] >= want[n] * (1 - PERCENT / 100) for n in active):
+            for n in active) + f"; the worker waited {starved * 100:.1f} % of the time for a CPU; "
+            f"{active[0]}1 waited (ms): {waited}")
+        quiet = quiet or starved <= STARVED_PART_MAX
+        if all(want[n] * (1 - PERCENT / 100 - starved) <= got[n] <= want[n] * (1 + PERCENT / 100)
+               and measure.within(got[n] / total, want[n] / C_MBIT, PERCENT) for n in active):
             good = True
             break
-    tap_.ok(good, f"{name}: each within {PERCENT} % of its computed share over 1 s",
-            "\n".join(notes))
+    title = f"{name}: each within {PERCENT} % of its computed share over 1 s"
+    if good or quiet:
+        tap_.ok(good, title, "\n".join(notes))
+    else:
+        tap_.skip(title, f"this machine took the worker's CPU away: {notes[-1]}")
     tap_.ok(within_c, f"{name}: together not above the capacity")
 
 

@@ -98,7 +98,8 @@ class Daemon:
         def answers():
             if not self.proc.alive():
                 raise Died(f"{self.name} ended ({self.proc.popen.returncode}):\n{self.proc.tail()}")
-            return self.control.exists() and self.tqosctl("version").returncode == 0
+            # A killed daemon leaves its socket behind; `version` answers without a daemon.
+            return self.control.exists() and self.tqosctl("show", "workers").returncode == 0
         wait_for(answers, timeout_s, f"answer of {self.name}", 0.05)
 
     def socket(self, port):

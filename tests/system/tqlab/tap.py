@@ -10,7 +10,6 @@ Every case is one line "ok N - name" or "not ok N - name"; what was measured goe
 lines.  A program that the machine cannot run prints its cases as skipped, with the reason, and
 exits 77.
 """
-import os
 import subprocess
 import sys
 import traceback
@@ -44,21 +43,15 @@ class Tap:
         self.skipped += 1
         print(f"ok {self.n} - {name} # SKIP {reason}", flush=True)
 
-    def case(self, name, function, *args):
-        """A case that is one function: good unless it raises; its value, if any, is the
-        detail."""
+    def part(self, n, name, function, *args):
+        """A function that prints n cases; all of them are skipped if it raises Skip before the
+        first."""
+        before = self.n
         try:
-            detail = function(*args)
+            function(*args)
         except Skip as e:
-            self.skip(name, str(e))
-            return None
-        except Exception as e:                      # pylint: disable=broad-except
-            where = traceback.extract_tb(e.__traceback__)[-1]
-            self.ok(False, name, f"{type(e).__name__}: {e}\n"
-                    f"at {os.path.basename(where.filename)}:{where.lineno}")
-            return None
-        self.ok(True, name, detail or "")
-        return detail
+            while self.n < before + n:
+                self.skip(name, str(e))
 
     def skip_rest(self, reason):
         while self.n < self.plan:

@@ -35,7 +35,7 @@ class _Testpmd:
         argv += ["--single-file-segments", "--in-memory"] if huge else ["--no-huge"]
         for vdev in vdevs:
             argv += ["--vdev", vdev]
-        argv += ["--", "--nb-cores=1", "--stats-period", "1", "--no-lsc-interrupt",
+        argv += ["--", "--nb-cores=1", "--stats-period", "1",
                  "--total-num-mbufs=16384", "--no-flush-rx", "--txd=256", "--rxd=256", *args]
         self.proc = lab.spawn(name, argv, nice=nice)
 
