@@ -159,7 +159,8 @@ static void commit(struct tq_plan *plan, tq_control_done_fn done, void *arg)
 	commit_removed(plan);
 	tq_running_done(&c->now);
 	c->now = plan->run;
-	c->config_revision++;
+	if (++c->config_revision == 1)
+		c->resume_ns = c->env.now_ns(c->env.ctx) + TQ_RESUME_NS;
 	while ((g = TAILQ_FIRST(&plan->graves))) { /* more were taken than were needed */
 		TAILQ_REMOVE(&plan->graves, g, entry);
 		free(g);

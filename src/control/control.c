@@ -173,6 +173,23 @@ static void advance(struct tq_control *c)
 	tq_move_poll(c);
 }
 
+static void poll_resume(struct tq_control *c)
+{
+	struct tq_vport *p;
+
+	if (c->resume_ns == 0)
+		return;
+	if (c->env.now_ns(c->env.ctx) < c->resume_ns) {
+		TAILQ_FOREACH(p, &c->ports, link) {
+			if (tq_vport_resumes(p))
+				return;
+		}
+	}
+	c->resume_ns = 0;
+	TAILQ_FOREACH(p, &c->ports, link)
+		tq_vport_reconcile(p);
+}
+
 bool tq_control_settling(const struct tq_control *c)
 {
 	const struct tq_vport *p;
@@ -216,6 +233,7 @@ uint64_t tq_control_poll(struct tq_control *c)
 
 	tq_op_poll(c);
 	advance(c);
+	poll_resume(c);
 	tq_publish_poll(c);
 	tq_op_poll(c); /* what the steps above have sent */
 	tq_sample_poll(c, now_ns);
@@ -223,6 +241,8 @@ uint64_t tq_control_poll(struct tq_control *c)
 		return now_ns + TQ_POLL_SOON_NS;
 	if (!TAILQ_EMPTY(&c->done))
 		call_done(c);
+	if (c->resume_ns != 0)
+		return now_ns + TQ_POLL_SOON_NS;
 	return now_ns + (c->env.events_announced ? TQ_POLL_REST_NS : TQ_POLL_IDLE_NS);
 }
 

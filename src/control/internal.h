@@ -36,6 +36,7 @@
 #define TQ_POLL_IDLE_NS 5000000ULL   /* looking for events nobody announced: bindings, faults */
 #define TQ_POLL_REST_NS 100000000ULL /* where they are announced: guest memory, samples */
 #define TQ_SAMPLE_NS TQ_NS_PER_S
+#define TQ_RESUME_NS 100000000ULL /* at start, sending rings wait so long for receivers */
 
 /* ---- op.c: commands to workers, in order, never lost ---- */
 
@@ -153,6 +154,8 @@ void tq_vport_del(struct tq_vport *p);
 /* End the attachment; attach_next follows when the port is ready. */
 void tq_vport_detach(struct tq_vport *p);
 void tq_vport_leave(struct tq_vport *p);
+/* A client port whose front-end is there, or may be, and does not receive yet. */
+bool tq_vport_resumes(const struct tq_vport *p);
 void tq_vport_fault(struct tq_vport *p, uint32_t ring, int fault);
 /* Has guest memory been lost? Looked at by every poll. */
 void tq_vport_check_memory(struct tq_vport *p);
@@ -284,6 +287,10 @@ struct tq_control {
 	struct tq_done_list done;
 	struct tq_move move;
 	bool stopping;
+	/* Guests that ran before us have frames in their rings for ports that attach a moment
+	 * later: no sending ring starts before this time, or before all who are there receive. 0:
+	 * over. */
+	uint64_t resume_ns;
 
 	/* what removed ports and devices had counted */
 	struct tq_port_counters gone_counters;

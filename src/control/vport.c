@@ -274,6 +274,18 @@ void tq_vport_advance(struct tq_vport *p)
 	}
 }
 
+bool tq_vport_resumes(const struct tq_vport *p)
+{
+	struct tq_attach_info info = { 0 };
+
+	if (!p->client || !p->admin_up)
+		return false;
+	if (!p->attach)
+		return true; /* not tried yet */
+	p->c->env.attach->info(p->attach, &info);
+	return info.connect_error == 0 && p->ring[0].at != TQ_VRING_RUNNING;
+}
+
 enum tq_port_state tq_vport_state(const struct tq_vport *p)
 {
 	struct tq_attach_info info = { 0 };

@@ -297,6 +297,51 @@ static void test_removed_in_any_state(void **state)
 	}
 }
 
+/* The daemon was restarted under running guests: what stands in r1's ring is for r2, which attaches
+ * a moment later. After 100 ms nobody is waited for. */
+static void test_resume(void **state)
+{
+	static const struct {
+		const char *yaml;
+		bool r2_comes;
+		uint32_t dropped;
+	} row[] = {
+		{ "version: 1\ntenants:\n  red:\n    ports:\n"
+		  "      r1: {mac: \"52:54:00:00:00:01\", mode: client}\n"
+		  "      r2: {mac: \"52:54:00:00:00:02\", mode: client}\n",
+		  true, 0 },
+		{ "version: 1\ntenants:\n  red:\n    ports:\n"
+		  "      r1: {mac: \"52:54:00:00:00:01\", mode: client}\n"
+		  "      r2: {mac: \"52:54:00:00:00:02\", mode: client}\n",
+		  false, 1 },
+		{ TWO_PORTS, false, 1 }, /* servers: front-ends come when they want */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TQ_ARRAY_LEN(row); i++) {
+		struct tq_port_counters pc;
+		struct tq_attach *r1, *r2;
+		struct rig rig;
+
+		start(&rig, row[i].yaml);
+		r1 = rig_attach(&rig, "r1", false);
+		assert_int_equal(rig_send(r1, 2, 1, 60), 0);
+		rig_run(&rig, 50 * RIG_MS);
+		tq_control_port_counters(rig.c, 0, &pc);
+		assert_int_equal(pc.tx_frames, i == 2 ? 1 : 0);
+		if (row[i].r2_comes) {
+			r2 = rig_attach(&rig, "r2", false);
+			rig_run(&rig, RIG_MS);
+			assert_int_equal(rig_received(r2), 1);
+		}
+		rig_run(&rig, 60 * RIG_MS);
+		tq_control_port_counters(rig.c, 0, &pc);
+		assert_int_equal(pc.tx_frames, 1);
+		assert_int_equal(pc.drops[TQ_DROP_RECEIVER_DOWN], row[i].dropped);
+		rig_free(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +352,7 @@ int main(void)
 		cmocka_unit_test(test_mem_switch),
 		cmocka_unit_test(test_quarantine),
 		cmocka_unit_test(test_removed_in_any_state),
+		cmocka_unit_test(test_resume),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,8 @@ void tq_vring_reconcile(struct tq_vring *r)
 	const struct tq_vport *p = r->vport;
 	bool want = r->lent && !r->refused && p->added && !p->held && !p->memory_lost;
 
+	if (r->index % 2 && p->c->resume_ns != 0 && r->at == TQ_VRING_STOPPED)
+		want = false;
 	if (r->at == TQ_VRING_RUNNING && !want)
 		stop(r);
 	else if (r->at == TQ_VRING_STOPPED && want)
