@@ -5,8 +5,22 @@
 
 #include "qos/tree.h"
 
+/* Does one of the nodes let this queue go next? One is enough: port and tenant choose apart, and would
+ * for ever choose different ones while each waits for the other's choice. */
+static bool has_turn(const struct tq_sched *s, uint32_t rx, uint32_t queue)
+{
+	for (; rx != TQ_NODE_NONE; rx = s->node[rx].parent) {
+		if (s->node[rx].limited && s->node[rx].queue_first != TQ_QUEUE_NONE &&
+		    s->rx[rx].turn == queue)
+			return true;
+	}
+	return false;
+}
+
 static uint32_t lacking(struct tq_sched *s, uint32_t rx, uint32_t queue, uint64_t now_ns)
 {
+	uint32_t leaf = rx;
+
 	for (; rx != TQ_NODE_NONE; rx = s->node[rx].parent) {
 		struct tq_node *n = &s->node[rx];
 
@@ -17,7 +31,7 @@ static uint32_t lacking(struct tq_sched *s, uint32_t rx, uint32_t queue, uint64_
 		if (!tq_tree_may(n))
 			return rx;
 		if (queue != TQ_QUEUE_NONE && n->queue_first != TQ_QUEUE_NONE &&
-		    s->rx[rx].turn != queue)
+		    !has_turn(s, leaf, queue))
 			return rx;
 	}
 	return TQ_NODE_NONE;
