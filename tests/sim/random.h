@@ -7,8 +7,8 @@
  *      random_check.c  conservation, order, reasons, arrival curves
  *      random_test.c   runs of both, each twice; the end: everything idle, nothing lost
  *
- * A flow is `strict` when nothing may be lost on its way: its receiver is there, posts buffers and is not reconfigured,
- * and its sending virtqueue has no other receiver (qos.md section 6).
+ * A flow is `strict` when nothing may be lost on its way: its receiver is there, posts buffers and
+ * is not reconfigured, and its sending virtqueue has no other receiver (qos.md section 6).
  */
 #ifndef TQ_TESTS_SIM_RANDOM_H
 #define TQ_TESTS_SIM_RANDOM_H
@@ -23,8 +23,8 @@
 #define RND_DST_NONE UINT32_MAX
 #define RND_DST_SEVERAL (UINT32_MAX - 1)
 
-/* What a token bucket allows, seen from outside: no window may have more than rate x time + burst + one piece.
- * level is the largest excess over rate x time of any window that ends now. */
+/* What a token bucket allows, seen from outside: no window may have more than rate x time + burst +
+ * one piece. level is the largest excess over rate x time of any window that ends now. */
 struct rnd_curve {
 	bool on;
 	uint64_t rate_s, depth;
@@ -37,7 +37,7 @@ struct rnd_port {
 	uint32_t tenant, pairs; /* configured */
 	bool has_mac, down;
 	uint32_t mac_n; /* changes with each new address */
-	uint32_t id;	/* control's */
+	uint32_t id;    /* control's */
 	/* of the present guest */
 	bool attached, refill;
 	uint32_t guest_pairs;
@@ -72,11 +72,11 @@ struct rnd {
 	struct rnd_port port[RND_NAMES];
 	struct rnd_tenant tenant[RND_TENANT_NAMES];
 	struct rnd_flow flow[RND_FLOWS_MAX];
-	bool fabric;	  /* has a capacity */
+	bool fabric;      /* has a capacity */
 	bool was_settled; /* at the last sample of curves */
 	uint32_t changes, refused, moves, strict_flows;
 	char what[200]; /* the operation at hand */
-	char why[400];	/* empty: all is well */
+	char why[400];  /* empty: all is well */
 };
 
 /* 0 .. n-1. */

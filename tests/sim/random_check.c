@@ -20,10 +20,11 @@ struct limit {
 };
 
 /* Between two samples the rate may have been that of either, when a change was on its way. */
-static void sample(struct rnd *r, struct rnd_curve *c, const struct limit *l, uint64_t count, bool settled,
-		   const char *name, const char *what)
+static void sample(struct rnd *r, struct rnd_curve *c, const struct limit *l, uint64_t count,
+		   bool settled, const char *name, const char *what)
 {
-	uint64_t now_ns = r->s->now_ns, dt_ns = now_ns - c->at_ns, rate_s = TQ_MAX(c->rate_s, l->rate_s);
+	uint64_t now_ns = r->s->now_ns, dt_ns = now_ns - c->at_ns,
+		 rate_s = TQ_MAX(c->rate_s, l->rate_s);
 	unsigned __int128 out;
 
 	if (l->rate_s == 0 || !c->on) {
@@ -39,8 +40,11 @@ static void sample(struct rnd *r, struct rnd_curve *c, const struct limit *l, ui
 	c->level_n = c->level_n > out ? c->level_n - out : 0;
 	c->depth = TQ_MAX(c->depth, l->burst);
 	if (count < c->count || c->level_n > (unsigned __int128)(c->depth + l->piece) * TQ_NS_PER_S)
-		rnd_fail(r, "%s %s: %" PRIu64 " above rate %" PRIu64 "/s x time, burst %" PRIu64 " + piece %" PRIu64 " allowed",
-			 name, what, (uint64_t)(c->level_n / TQ_NS_PER_S), rate_s, c->depth, l->piece);
+		rnd_fail(r,
+			 "%s %s: %" PRIu64 " above rate %" PRIu64 "/s x time, burst %" PRIu64
+			 " + piece %" PRIu64 " allowed",
+			 name, what, (uint64_t)(c->level_n / TQ_NS_PER_S), rate_s, c->depth,
+			 l->piece);
 	if (c->level_n == 0 && settled)
 		c->depth = l->burst;
 	if (settled)
@@ -51,8 +55,8 @@ static void sample(struct rnd *r, struct rnd_curve *c, const struct limit *l, ui
 	c->count = count;
 }
 
-static void sample_node(struct rnd *r, struct rnd_curve curve[2], const struct tq_shape *shape, enum tq_node_of of,
-			uint32_t index, const char *name, bool settled)
+static void sample_node(struct rnd *r, struct rnd_curve curve[2], const struct tq_shape *shape,
+			enum tq_node_of of, uint32_t index, const char *name, bool settled)
 {
 	const struct limit bytes = { shape->max_bits_s / 8, shape->burst_bytes, PIECE_BYTES };
 	const struct limit frames = { shape->pps, shape->burst_frames, 1 };
@@ -75,21 +79,26 @@ static void sample_all(struct rnd *r)
 	for (uint32_t i = 0; i < m->n_ports; i++) {
 		struct rnd_port *p = &r->port[atoi(m->ports[i].name + 1)];
 
-		sample_node(r, p->curve[TX], &m->ports[i].tx, TQ_NODE_OF_PORT_TX, i, m->ports[i].name, settled);
-		sample_node(r, p->curve[RX], &m->ports[i].rx, TQ_NODE_OF_PORT_RX, i, m->ports[i].name, settled);
+		sample_node(r, p->curve[TX], &m->ports[i].tx, TQ_NODE_OF_PORT_TX, i,
+			    m->ports[i].name, settled);
+		sample_node(r, p->curve[RX], &m->ports[i].rx, TQ_NODE_OF_PORT_RX, i,
+			    m->ports[i].name, settled);
 	}
 	for (uint32_t i = 0; i < m->n_tenants; i++) {
 		struct rnd_tenant *t = &r->tenant[atoi(m->tenants[i].name + 1)];
 
-		sample_node(r, t->curve[TX], &m->tenants[i].tx, TQ_NODE_OF_TENANT_TX, i, m->tenants[i].name, settled);
-		sample_node(r, t->curve[RX], &m->tenants[i].rx, TQ_NODE_OF_TENANT_RX, i, m->tenants[i].name, settled);
+		sample_node(r, t->curve[TX], &m->tenants[i].tx, TQ_NODE_OF_TENANT_TX, i,
+			    m->tenants[i].name, settled);
+		sample_node(r, t->curve[RX], &m->tenants[i].rx, TQ_NODE_OF_TENANT_RX, i,
+			    m->tenants[i].name, settled);
 	}
 	r->was_settled = now_settled;
 }
 
 void rnd_run(struct rnd *r, uint64_t ns)
 {
-	uint64_t end_ns = r->s->now_ns + ns, slice_ns = TQ_MAX(ns / SAMPLES_MAX, (uint64_t)SIM_TICK_NS);
+	uint64_t end_ns = r->s->now_ns + ns,
+		 slice_ns = TQ_MAX(ns / SAMPLES_MAX, (uint64_t)SIM_TICK_NS);
 
 	while (r->s->now_ns < end_ns) {
 		sim_run(r->s, TQ_MIN(slice_ns, end_ns - r->s->now_ns));
@@ -109,7 +118,8 @@ static uint32_t allowed_reasons(const struct rnd *r, const struct rnd_port *p)
 
 	/* Copies of floods do not wait, and may find nobody. */
 	if (p->flooded)
-		allowed |= bit(TQ_DROP_RECEIVER_FULL) | bit(TQ_DROP_RX_LIMIT) | bit(TQ_DROP_NO_DESTINATION);
+		allowed |= bit(TQ_DROP_RECEIVER_FULL) | bit(TQ_DROP_RX_LIMIT) |
+			   bit(TQ_DROP_NO_DESTINATION);
 	return allowed;
 }
 
@@ -128,8 +138,10 @@ static void check_drops(struct rnd *r)
 				rnd_fail(r, "%s: drops for %s shrink", m->ports[i].name,
 					 tq_drop_name((enum tq_drop_reason)k));
 			if (c.drops[k] != p->drops[k] && !(allowed & 1u << k))
-				rnd_fail(r, "%s: %" PRIu64 " frames dropped for %s, which cannot be", m->ports[i].name,
-					 c.drops[k] - p->drops[k], tq_drop_name((enum tq_drop_reason)k));
+				rnd_fail(r,
+					 "%s: %" PRIu64 " frames dropped for %s, which cannot be",
+					 m->ports[i].name, c.drops[k] - p->drops[k],
+					 tq_drop_name((enum tq_drop_reason)k));
 			p->drops[k] = c.drops[k];
 		}
 	}
@@ -143,14 +155,18 @@ static void check_flows(struct rnd *r)
 		if (!f->flow)
 			continue;
 		if (f->flow->reordered)
-			rnd_fail(r, "flow %u, p%u to p%u: %" PRIu64 " frames behind later ones, or twice", i, f->from, f->to,
-				 f->flow->reordered);
+			rnd_fail(r,
+				 "flow %u, p%u to p%u: %" PRIu64
+				 " frames behind later ones, or twice",
+				 i, f->from, f->to, f->flow->reordered);
 		if (f->flow->damaged)
-			rnd_fail(r, "flow %u, p%u to p%u: %" PRIu64 " frames damaged", i, f->from, f->to,
-				 f->flow->damaged);
+			rnd_fail(r, "flow %u, p%u to p%u: %" PRIu64 " frames damaged", i, f->from,
+				 f->to, f->flow->damaged);
 		if (f->strict && f->flow->skipped)
-			rnd_fail(r, "flow %u, p%u to p%u: %" PRIu64 " frames lost, though its receiver takes all", i, f->from,
-				 f->to, f->flow->skipped);
+			rnd_fail(r,
+				 "flow %u, p%u to p%u: %" PRIu64
+				 " frames lost, though its receiver takes all",
+				 i, f->from, f->to, f->flow->skipped);
 	}
 }
 

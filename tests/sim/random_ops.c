@@ -131,9 +131,11 @@ static void disturb(struct rnd *r, uint32_t port)
 		if (r->flow[i].flow && (r->flow[i].from == port || r->flow[i].to == port))
 			r->flow[i].strict = false;
 	}
-	/* Floods instead of unicast while an address is unknown, drops while a port is not there. */
-	r->tenant[r->port[port].tenant].loose_reasons |= bit(TQ_DROP_RECEIVER_DOWN) | bit(TQ_DROP_RECEIVER_FULL) |
-							 bit(TQ_DROP_RX_LIMIT) | bit(TQ_DROP_NO_DESTINATION);
+	/* Floods instead of unicast while an address is unknown, drops while a port is not
+	 * there. */
+	r->tenant[r->port[port].tenant].loose_reasons |=
+		bit(TQ_DROP_RECEIVER_DOWN) | bit(TQ_DROP_RECEIVER_FULL) | bit(TQ_DROP_RX_LIMIT) |
+		bit(TQ_DROP_NO_DESTINATION);
 }
 
 static void drop_flows_of(struct rnd *r, uint32_t port)
@@ -153,7 +155,8 @@ static void drop_flows_of(struct rnd *r, uint32_t port)
 static void op_attach(struct rnd *r)
 {
 	static const uint64_t features[] = {
-		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
+		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) |
+			TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
 		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
 		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX),
 		TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
@@ -169,13 +172,15 @@ static void op_attach(struct rnd *r)
 		return;
 	conf = (struct tq_sim_guest_conf){ .n_pairs = 1 + rnd_below(r, p->pairs),
 					   .ring_size = 32u << rnd_below(r, 5),
-					   .features = features[rnd_below(r, TQ_ARRAY_LEN(features))],
+					   .features =
+						   features[rnd_below(r, TQ_ARRAY_LEN(features))],
 					   .buf_bytes = 2048,
 					   .frame_bytes_max = 2048 };
 	if ((conf.features & TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF)) && rnd_chance(r, 30))
 		conf.buf_bytes = 256 + rnd_below(r, 1500); /* a frame takes several */
 	snprintf(name, sizeof(name), "p%u", i);
-	snprintf(r->what, sizeof(r->what), "attach %s pairs=%u ring=%u buffers=%u features=%" PRIx64, name, conf.n_pairs,
+	snprintf(r->what, sizeof(r->what),
+		 "attach %s pairs=%u ring=%u buffers=%u features=%" PRIx64, name, conf.n_pairs,
 		 conf.ring_size, conf.buf_bytes, conf.features);
 	disturb(r, i);
 	err = sim_guest_attach(r->s, name, &conf);
@@ -252,9 +257,12 @@ static void op_refill(struct rnd *r)
 static void make_odd(struct rnd *r, struct rnd_flow *f, struct rnd_port *from)
 {
 	static const enum tq_drop_reason reason[SIM_ODD_N] = {
-		[SIM_ODD_SPOOF] = TQ_DROP_SPOOF,	   [SIM_ODD_GROUP] = TQ_DROP_SPOOF,
-		[SIM_ODD_VLAN] = TQ_DROP_VLAN,		   [SIM_ODD_RESERVED] = TQ_DROP_RESERVED,
-		[SIM_ODD_BAD_HEADER] = TQ_DROP_BAD_HEADER, [SIM_ODD_BAD_CHAIN] = TQ_DROP_BAD_CHAIN,
+		[SIM_ODD_SPOOF] = TQ_DROP_SPOOF,
+		[SIM_ODD_GROUP] = TQ_DROP_SPOOF,
+		[SIM_ODD_VLAN] = TQ_DROP_VLAN,
+		[SIM_ODD_RESERVED] = TQ_DROP_RESERVED,
+		[SIM_ODD_BAD_HEADER] = TQ_DROP_BAD_HEADER,
+		[SIM_ODD_BAD_CHAIN] = TQ_DROP_BAD_CHAIN,
 	};
 	struct sim_flow *flow = f->flow;
 
@@ -271,7 +279,8 @@ static void make_odd(struct rnd *r, struct rnd_flow *f, struct rnd_port *from)
 	default:
 		flow->odd = (enum sim_odd)(1 + rnd_below(r, SIM_ODD_N - 1));
 		from->odd_reasons |= bit(reason[flow->odd]);
-		/* An unbound source is bound, whatever it is: the guest's own one is refused from then on. */
+		/* An unbound source is bound, whatever it is: the guest's own one is refused from
+		 * then on. */
 		if (!from->has_mac)
 			from->odd_reasons |= bit(TQ_DROP_SPOOF);
 		break;
@@ -283,9 +292,9 @@ static bool is_strict(const struct rnd *r, const struct rnd_flow *f, uint32_t pa
 {
 	const struct rnd_port *from = &r->port[f->from], *to = &r->port[f->to];
 
-	return from->attached && to->attached && to->refill && to->has_mac && !to->down && !from->down &&
-	       f->from != f->to && from->dst[pair] == f->to && !tq_control_settling(r->s->c) &&
-	       !(from->odd_reasons & bit(TQ_DROP_SPOOF));
+	return from->attached && to->attached && to->refill && to->has_mac && !to->down &&
+	       !from->down && f->from != f->to && from->dst[pair] == f->to &&
+	       !tq_control_settling(r->s->c) && !(from->odd_reasons & bit(TQ_DROP_SPOOF));
 }
 
 static void note_receiver(struct rnd *r, struct rnd_port *from, uint32_t pair, uint32_t to)
@@ -298,7 +307,8 @@ static void note_receiver(struct rnd *r, struct rnd_port *from, uint32_t pair, u
 	/* Those that were alone on the ring share its hold budget now, their sender may drop. */
 	r->tenant[from->tenant].loose_reasons |= bit(TQ_DROP_RECEIVER_FULL);
 	for (uint32_t i = 0; i < RND_FLOWS_MAX; i++) {
-		if (r->flow[i].flow && &r->port[r->flow[i].from] == from && r->flow[i].flow->pair == pair)
+		if (r->flow[i].flow && &r->port[r->flow[i].from] == from &&
+		    r->flow[i].flow->pair == pair)
 			r->flow[i].strict = false;
 	}
 }
@@ -313,7 +323,8 @@ static void shape_flow(struct rnd *r, struct sim_flow *flow)
 		flow->frame_bytes_max = 1514;
 	if (rnd_chance(r, 75)) {
 		kbit = 100ULL << rnd_below(r, 14); /* to 800 Mbit/s */
-		flow->gap_ns = TQ_MAX(tq_muldiv_u64(flow->frame_bytes_max * 8ULL, 1000000, kbit), (uint64_t)GAP_NS_MIN);
+		flow->gap_ns = TQ_MAX(tq_muldiv_u64(flow->frame_bytes_max * 8ULL, 1000000, kbit),
+				      (uint64_t)GAP_NS_MIN);
 	}
 	/* Much is not better: greedy and odd flows end before they cost too much. */
 	flow->left_frames = flow->gap_ns == 0 ? 1 + rnd_below(r, 8000) : 1000u << rnd_below(r, 6);
@@ -382,9 +393,10 @@ static void op_flow(struct rnd *r)
 	if (rnd_chance(r, 10))
 		make_odd(r, f, p);
 	r->strict_flows += f->strict;
-	snprintf(r->what, sizeof(r->what), "flow p%u pair %u to %u bytes %u to %u gap %" PRIu64 " odd %s%s", from, pair, to,
-		 f->flow->frame_bytes, f->flow->frame_bytes_max, f->flow->gap_ns, sim_odd_name(f->flow->odd),
-		 f->strict ? " strict" : "");
+	snprintf(r->what, sizeof(r->what),
+		 "flow p%u pair %u to %u bytes %u to %u gap %" PRIu64 " odd %s%s", from, pair, to,
+		 f->flow->frame_bytes, f->flow->frame_bytes_max, f->flow->gap_ns,
+		 sim_odd_name(f->flow->odd), f->strict ? " strict" : "");
 }
 
 static void op_flow_end(struct rnd *r)
@@ -411,7 +423,8 @@ static void op_flow_end(struct rnd *r)
 
 enum change { SET, ADD, DEL };
 
-static int try_change(struct rnd *r, enum change how, const char *path, const char *text, struct tq_err *reterr)
+static int try_change(struct rnd *r, enum change how, const char *path, const char *text,
+		      struct tq_err *reterr)
 {
 	struct tq_conf *conf = tq_conf_copy(tq_control_conf(r->s->c));
 	int err;
@@ -430,14 +443,19 @@ static int try_change(struct rnd *r, enum change how, const char *path, const ch
 	return err;
 }
 
-/* True when it was accepted. Refusals are part of the game; they change nothing, which later checks would see. */
+/* True when it was accepted. Refusals are part of the game; they change nothing, which later checks
+ * would see. */
 static bool change(struct rnd *r, enum change how, const char *path, const char *text)
 {
 	struct tq_err err = { 0 };
 	uint64_t revision = tq_control_revision(r->s->c);
 	int code = -EBUSY;
 
-	snprintf(r->what, sizeof(r->what), "%s %s %s", how == SET ? "set" : how == ADD ? "add" : "del", path, text);
+	snprintf(r->what, sizeof(r->what), "%s %s %s",
+		 how == SET   ? "set"
+		 : how == ADD ? "add"
+			      : "del",
+		 path, text);
 	for (int i = 0; i < SETTLE_TRIES && code == -EBUSY; i++) {
 		if (i > 0 && !sim_settle(r->s))
 			rnd_fail(r, "control does not settle");
@@ -466,8 +484,8 @@ static void settle_or_not(struct rnd *r)
 
 static void op_limit(struct rnd *r)
 {
-	static const char *const keys[] = { "tx.max", "tx.max", "tx.pps", "tx.burst", "tx.weight", "tx.min",
-					    "rx.max", "rx.pps", "rx.burst" };
+	static const char *const keys[] = { "tx.max", "tx.max", "tx.pps", "tx.burst", "tx.weight",
+					    "tx.min", "rx.max", "rx.pps", "rx.burst" };
 	const char *key = keys[rnd_below(r, TQ_ARRAY_LEN(keys))];
 	uint32_t i = choose_port(r, is_port);
 	char path[80], text[40] = "";
@@ -557,7 +575,8 @@ static void port_text(struct rnd *r, uint32_t i, char *ret_text, size_t size_byt
 	p->pairs = rnd_chance(r, 60) ? 1 : 1 + rnd_below(r, 4);
 	p->has_mac = rnd_chance(r, 85);
 	if (p->has_mac)
-		snprintf(ret_text, size_bytes, "{queues: %u, mac: \"52:54:00:00:%02x:%02x\"}", p->pairs, mac_n & 0xff, i);
+		snprintf(ret_text, size_bytes, "{queues: %u, mac: \"52:54:00:00:%02x:%02x\"}",
+			 p->pairs, mac_n & 0xff, i);
 	else
 		snprintf(ret_text, size_bytes, "{queues: %u}", p->pairs);
 }
@@ -635,7 +654,8 @@ static void op_tenant(struct rnd *r)
 		}
 		memset(&r->tenant[t], 0, sizeof(r->tenant[t]));
 	} else {
-		if (count_tenants(r) >= RND_TENANTS_MAX || count_ports(r, RND_DST_NONE) >= RND_PORTS_MAX)
+		if (count_tenants(r) >= RND_TENANTS_MAX ||
+		    count_ports(r, RND_DST_NONE) >= RND_PORTS_MAX)
 			return;
 		port_text(r, i, port, sizeof(port));
 		snprintf(text, sizeof(text), "{ports: {p%u: %s}}", i, port);
@@ -655,9 +675,9 @@ void rnd_op(struct rnd *r)
 		uint32_t weight;
 		void (*fn)(struct rnd *r);
 	} ops[] = {
-		{ 14, op_attach },  { 2, op_detach },	{ 6, op_restart },  { 3, op_refill },
-		{ 30, op_flow },    { 16, op_flow_end }, { 14, op_limit },  { 4, op_port_key },
-		{ 3, op_host },	    { 5, op_port_add }, { 1, op_port_del }, { 1, op_queues },
+		{ 14, op_attach }, { 2, op_detach },    { 6, op_restart },  { 3, op_refill },
+		{ 30, op_flow },   { 16, op_flow_end }, { 14, op_limit },   { 4, op_port_key },
+		{ 3, op_host },    { 5, op_port_add },  { 1, op_port_del }, { 1, op_queues },
 		{ 1, op_tenant },
 	};
 	uint32_t at = rnd_below(r, 100), sum = 0;
@@ -677,7 +697,9 @@ void rnd_begin(struct rnd *r)
 {
 	/* As in random.yaml. */
 	for (uint32_t i = 0; i < 4; i++) {
-		r->port[i] = (struct rnd_port){ .exists = true, .tenant = i / 2, .pairs = 1, .has_mac = true, .mac_n = 1 };
+		r->port[i] = (struct rnd_port){
+			.exists = true, .tenant = i / 2, .pairs = 1, .has_mac = true, .mac_n = 1
+		};
 		r->tenant[i / 2].exists = true;
 	}
 	r->was_settled = true;
