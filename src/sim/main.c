@@ -14,9 +14,9 @@
 static int usage(FILE *to, int code)
 {
 	fputs("usage: tqosd-sim --config FILE [--workers N] SCENARIO\n"
-	      "Runs the daemon's own control plane, workers and scheduler over in-memory guests and\n"
-	      "a virtual clock, and checks what the scenario expects. Prints TAP; exit code 0 if\n"
-	      "every check passed.\n",
+	      "Runs the daemon's own control plane, workers and scheduler over in-memory\n"
+	      "guests and a virtual clock, and checks what the scenario expects. Prints TAP; exit\n"
+	      "code 0 if every check passed.\n",
 	      to);
 	return code;
 }
