@@ -113,7 +113,7 @@ struct tq_vport {
 	uint32_t worker;  /* that has or gets port; TQ_ID_NONE: none */
 	bool added;       /* PORT_ADD was answered, PORT_DEL was not sent */
 	bool worker_left; /* PORT_DEL was answered */
-	bool held;        /* it is being moved: no ring may run */
+	bool held; /* it is being moved: no ring may run (receiving ones: tq_vring_reconcile()) */
 	bool memory_lost; /* SIGBUS in the guest's memory: no ring runs before the front-end left */
 	struct tq_op add, del, remap;
 	bool switch_asked; /* the attachment waits for ops->mem_switched */
@@ -241,6 +241,7 @@ TAILQ_HEAD(tq_done_list, tq_done);
 
 enum tq_move_stage {
 	TQ_MOVE_NONE,
+	TQ_MOVE_DRAINING,
 	TQ_MOVE_STOPPING,
 	TQ_MOVE_OWNERLESS,
 	TQ_MOVE_CARRYING,

@@ -3,7 +3,8 @@
 
 /* Tenants change their worker: no bucket is reset, and nobody else notices.
  *
- *   STOPPING    their rings stop; the guests keep what is in them
+ *   DRAINING    their sending rings stop, then nobody looks for their receivers any more
+ *   STOPPING    their receiving rings stop; the guests keep what is in them
  *   OWNERLESS   balances are taken, a snapshot without owner is published and adopted
  *   CARRYING    their ports and devices leave the old worker and come to the new one
  *   CREDITING   a snapshot with the new owner and the balances is published and adopted; then the
@@ -54,7 +55,7 @@ void tq_move_start(struct tq_control *c)
 	struct tq_vport *p;
 
 	tq_verify(c->move.stage == TQ_MOVE_NONE && c->move.credit);
-	c->move.stage = TQ_MOVE_STOPPING;
+	c->move.stage = TQ_MOVE_DRAINING;
 	TAILQ_FOREACH(p, &c->ports, link) {
 		if (!moves(tenant_of(c, p)))
 			continue;
@@ -62,6 +63,30 @@ void tq_move_start(struct tq_control *c)
 		tq_vport_reconcile(p);
 	}
 	tq_log_info("control", "moving tenants between workers");
+}
+
+static bool all_drained(const struct tq_control *c)
+{
+	const struct tq_vport *p;
+
+	TAILQ_FOREACH(p, &c->ports, link) {
+		for (uint32_t i = 1; p->held && i < TQ_RINGS_MAX; i += 2) {
+			if (p->ring[i].at != TQ_VRING_STOPPED)
+				return false;
+		}
+	}
+	return true;
+}
+
+static void stop_receiving(struct tq_control *c)
+{
+	struct tq_vport *p;
+
+	c->move.stage = TQ_MOVE_STOPPING;
+	TAILQ_FOREACH(p, &c->ports, link) {
+		if (p->held)
+			tq_vport_reconcile(p);
+	}
 }
 
 static bool all_quiet(const struct tq_control *c)
@@ -162,12 +187,14 @@ static void finish(struct tq_control *c)
 	struct tq_vport *p;
 
 	tq_move_cancel(c);
+	/* Commands are carried out in order: everybody receives before anybody sends. */
 	TAILQ_FOREACH(p, &c->ports, link) {
-		if (!p->held)
-			continue;
 		p->held = false;
-		tq_vport_reconcile(p);
+		for (uint32_t i = 0; i < TQ_RINGS_MAX; i += 2)
+			tq_vring_reconcile(&p->ring[i]);
 	}
+	TAILQ_FOREACH(p, &c->ports, link)
+		tq_vport_reconcile(p);
 	tq_log_info("control", "tenants moved");
 }
 
@@ -175,6 +202,10 @@ void tq_move_poll(struct tq_control *c)
 {
 	switch (c->move.stage) {
 	case TQ_MOVE_NONE:
+		break;
+	case TQ_MOVE_DRAINING:
+		if (all_drained(c))
+			stop_receiving(c);
 		break;
 	case TQ_MOVE_STOPPING:
 		if (!all_quiet(c))

@@ -110,7 +110,7 @@ static void test_move_keeps_credit(void **state)
 	tq_control_port_counters(rig.c, rig_index(&rig, "b1"), &before);
 
 	assert_int_equal(rig_apply(&rig, TWO("links: {fabric: {capacity: 1Gbit}}\n")), 0);
-	assert_int_equal(rig.c->move.stage, TQ_MOVE_STOPPING);
+	assert_int_equal(rig.c->move.stage, TQ_MOVE_DRAINING);
 	assert_int_equal(rig_apply(&rig, TWO("")), -EBUSY); /* one move at a time */
 	assert_true(rig_settle(&rig));
 	assert_int_equal(rig.c->move.stage, TQ_MOVE_NONE);

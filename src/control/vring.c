@@ -148,7 +148,10 @@ static void answer_stop(struct tq_vring *r)
 void tq_vring_reconcile(struct tq_vring *r)
 {
 	const struct tq_vport *p = r->vport;
-	bool want = r->lent && !r->refused && p->added && !p->held && !p->memory_lost;
+	/* Of ports that are moved, receiving rings go on until all have ceased to send: nothing is
+	 * lost. */
+	bool is_held = p->held && !(r->index % 2 == 0 && p->c->move.stage == TQ_MOVE_DRAINING);
+	bool want = r->lent && !r->refused && p->added && !is_held && !p->memory_lost;
 
 	if (r->index % 2 && p->c->resume_ns != 0 && r->at == TQ_VRING_STOPPED)
 		want = false;
