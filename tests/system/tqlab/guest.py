@@ -154,6 +154,17 @@ class Guest:
         guest/tqload.c."""
         return self.run(f"tqload stat {ifname or self.ifname}", timeout_s).numbers()
 
+    def tcp_counters(self):
+        """{name: value} of the guest's TCP, from /proc/net/snmp and /proc/net/netstat."""
+        lines = self.run("cat /proc/net/snmp /proc/net/netstat").lines
+        found = {}
+        for names, values in zip(lines, lines[1:]):
+            kind = names.split(":")[0]
+            if kind in ("Tcp", "TcpExt") and values.startswith(kind + ":") \
+                    and not names.split()[1].lstrip("-").isdigit():
+                found.update(zip(names.split()[1:], map(int, values.split()[1:])))
+        return found
+
     def ping(self, address, count=3, timeout_s=10):
         """Number of answers."""
         answer = self.run(f"ping -q -c {count} -i 0.2 -W 1 {address}", timeout_s, check=False)
