@@ -57,15 +57,17 @@ static int probe(const char *devargs, uint16_t *ret_ethdev, struct tq_err *reter
 	return 0;
 }
 
-static int set_mtu(uint16_t ethdev, const struct rte_eth_dev_info *info, uint32_t frame_bytes_max)
+/* A device carries the tag of its frames beyond its MTU, as Ethernet devices do. One that has the
+ * MTU already is left alone: some drivers (pcap, null, packet sockets) cannot change it. */
+static int set_mtu(uint16_t ethdev, uint32_t frame_bytes_max)
 {
-	uint32_t mtu = frame_bytes_max - TQ_ETH_HDR_BYTES;
+	uint32_t mtu = frame_bytes_max - TQ_ETH_HDR_BYTES - TQ_VLAN_TAG_BYTES;
+	uint16_t now;
+	int err;
 
-	if (info->max_mtu && mtu > info->max_mtu)
-		mtu = info->max_mtu;
-	/* Some drivers (pcap, null) cannot, and carry any length anyway. */
-	int err = rte_eth_dev_set_mtu(ethdev, (uint16_t)mtu);
-
+	if (rte_eth_dev_get_mtu(ethdev, &now) == 0 && now >= mtu)
+		return 0;
+	err = rte_eth_dev_set_mtu(ethdev, (uint16_t)mtu);
 	return err == -ENOTSUP ? 0 : err;
 }
 
@@ -91,9 +93,13 @@ static int start(struct tq_device *device, const char *devargs, uint32_t frame_b
 		err = rte_eth_tx_queue_setup(device->ethdev, 0, tx_descs, SOCKET_ID_ANY, NULL);
 	if (err)
 		return fail(reterr, err, devargs, "setting up its queues");
-	err = set_mtu(device->ethdev, &info, frame_bytes_max);
-	if (err)
+	err = set_mtu(device->ethdev, frame_bytes_max);
+	if (err) {
+		tq_err_hint(reterr,
+			    "raise the MTU of the interface to %u, or lower that of its networks",
+			    frame_bytes_max - TQ_ETH_HDR_BYTES - TQ_VLAN_TAG_BYTES);
 		return fail(reterr, err, devargs, "setting its MTU");
+	}
 	err = rte_eth_dev_start(device->ethdev);
 	if (err)
 		return fail(reterr, err, devargs, "starting it");

@@ -7,7 +7,7 @@ from .proc import Skip, build_dir
 
 
 def binary():
-    path = build_dir() / "tq-vufront"
+    path = build_dir() / "tests" / "system" / "tools" / "tq-vufront"
     if not path.exists():
         raise Skip(f"{path} is not built")
     return path
