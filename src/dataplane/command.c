@@ -81,7 +81,6 @@ static void rx_running_del(struct tq_port *port, uint32_t pair)
 
 static uint16_t ring_stop(struct tq_worker *w, struct tq_ring *ring)
 {
-	bool broken = ring->state == TQ_RING_BROKEN;
 	uint16_t avail_index;
 
 	if (!ring_runs(ring))
@@ -103,8 +102,8 @@ static uint16_t ring_stop(struct tq_worker *w, struct tq_ring *ring)
 	ring->call_fd = ring->kick_fd = -1;
 	ring->call_kind = TQ_CALL_NONE;
 	ring->poisoned = NULL;
-	if (ring->dir == TQ_VQ_RX && !broken)
-		tq_wake_waiters(w, &ring->waiters);
+	if (ring->dir == TQ_VQ_RX)
+		tq_release_waiters(w, &ring->waiters);
 	return avail_index;
 }
 
@@ -193,7 +192,7 @@ static void device_del(struct tq_worker *w, struct tq_device *device)
 	tq_device_flush(device);
 	tq_device_drop_stash(device);
 	tq_device_drop_pending(device);
-	tq_wake_waiters(w, &device->waiters);
+	tq_release_waiters(w, &device->waiters);
 }
 
 static void run(struct tq_worker *w, const struct tq_cmd *cmd)
@@ -240,7 +239,7 @@ void tq_run_commands(struct tq_worker *w)
 	for (uint32_t i = 0; i < TQ_CMDS_STEP_MAX; i++) {
 		/* Answers must not be lost: a command waits until there is room for all events it
 		 * may cause. */
-		if (tq_spsc_room(&w->events) < 4 * TQ_QUEUE_PAIRS_MAX ||
+		if (tq_spsc_room(&w->events) < TQ_EVENT_ROOM_ANSWERS ||
 		    !tq_spsc_pop(&w->cmds, &cmd))
 			return;
 		run(w, &cmd);

@@ -235,8 +235,8 @@ static void run_device(struct tq_worker *w, struct tq_device *device)
 
 	if (device->stash_n > 0)
 		tq_device_flush(device);
-	if (device->stash_n == 0 && !TAILQ_EMPTY(&device->waiters))
-		tq_wake_waiters(w, &device->waiters);
+	if (device->stash_n == 0)
+		tq_release_waiters(w, &device->waiters);
 	if (device->pending_n > 0)
 		retry_pending(w, device);
 	/* Room for a whole burst of waiting frames, or the device keeps what it has. */

@@ -9,15 +9,19 @@ bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
 	struct tq_ring *rx = tq_rx_ring(w, port_id, pair);
 	uint32_t node = w->snap->port[port_id].rx_node;
 	enum tq_rx_result result;
+	uint64_t descs;
 
 	if (!rx)
 		return false;
 	w->counters.copies++;
+	descs = rx->vq.stats.descs;
 	if (node != TQ_NODE_NONE && !tq_sched_rx_may(w->sched, node, w->now_ns)) {
 		*ret_reason = TQ_DROP_RX_LIMIT;
 		return true;
 	}
 	result = tq_vq_rx_deliver(&rx->vq, frame);
+	w->step_descs += rx->vq.stats.descs - descs;
+	w->step_bytes += frame->len_bytes;
 	if (tq_vq_unpublished(&rx->vq))
 		tq_touch(w, rx);
 	switch (result) {
@@ -116,7 +120,7 @@ bool tq_flood_copies(struct tq_worker *w, struct tq_ring *ring, const struct tq_
 
 		if (member[i] < ring->flood_cursor || member[i] == ring->port->id)
 			continue;
-		if (made == max) {
+		if (made == max || (made > 0 && max != UINT32_MAX && tq_step_spent(w))) {
 			ring->flood_cursor = member[i];
 			return false;
 		}
@@ -129,6 +133,16 @@ bool tq_flood_copies(struct tq_worker *w, struct tq_ring *ring, const struct tq_
 	}
 	flood_done(ring, frame);
 	return true;
+}
+
+void tq_flood_abandon(struct tq_worker *w, struct tq_ring *ring)
+{
+	tq_assert(tq_flood_begun(ring));
+	ring->flood_copies = 0;
+	ring->flood_cursor = 0;
+	tq_vq_tx_complete(&ring->vq, 1);
+	tq_touch(w, ring);
+	w->did++;
 }
 
 void tq_flood_finish(struct tq_worker *w, struct tq_ring *ring)

@@ -30,8 +30,13 @@
 #define TQ_DST_NONE UINT32_MAX
 #define TQ_DST_FLOOD (UINT32_MAX - 1)
 
-/* About 50 us of 64-byte frames; then control and kicks have their turn. */
+/* About 50 us of 64-byte frames, of copied bytes, or of descriptors; then control and kicks have
+ * their turn. */
 #define TQ_STEP_VISITS_MAX 16
+#define TQ_STEP_BYTES_MAX (2 * TQ_VISIT_BYTES_MAX)
+#define TQ_STEP_DESCS_MAX 2048
+#define TQ_POLL_DESCS_MAX 512 /* looked at before the visits of a step: polled rings */
+#define TQ_STEP_WAKES_MAX 64  /* senders woken by buffers of their receivers */
 /* Rings with unpublished entries before a flush in the middle of a step. */
 #define TQ_TOUCHED_MAX 512
 #define TQ_SETTLE_DROPS_MAX 64   /* frames a ring may have dropped in one look */
@@ -39,12 +44,16 @@
 #define TQ_CMDS_STEP_MAX 16
 #define TQ_CMD_RING 4096
 #define TQ_EVENT_RING 4096
+#define TQ_EVENT_ROOM_ANSWERS 64 /* the last places are for answers and descriptors */
 
 #define TQ_KICK_POLL_NS 20000ULL /* a busy worker looks for kicks of idle rings this often */
 #define TQ_EMPTY_TO_IDLE_NS                                                                        \
 	50000ULL                    /* so long an empty ring is polled before its kicks are armed */
 #define TQ_NO_KICK_POLL_NS 50000ULL /* rings without kick fd are looked at this often */
-#define TQ_BIND_RETRY_NS 100000ULL  /* the event ring was full: ask again */
+#define TQ_EVENT_RETRY_NS 100000ULL /* the event ring was full: say it again */
+/* A port asks for an address this often, or so many times at once. */
+#define TQ_BIND_GAP_NS 100000000ULL
+#define TQ_BIND_BURST 4
 #define TQ_SIGNAL_LATE_NS 8000000ULL /* completions of shaped rings are signalled within 10 ms */
 #define TQ_DEVICE_LOOK_NS 100000ULL  /* a quiet device without rx interrupt */
 
@@ -68,7 +77,9 @@ struct tq_worker {
 	uint64_t kick_look_ns, no_kick_look_ns;
 	uint64_t timer_next_ns; /* earliest deadline of `timers`, or earlier */
 	uint64_t did;           /* frames, commands, ... of this step: was it busy? */
-	bool more;              /* something was left behind by a bound: call again at once */
+	/* copied, and descriptors read, by the visits of this step */
+	uint64_t step_bytes, step_descs;
+	bool more; /* something was left behind by a bound: call again at once */
 	uint32_t n_touched;
 	uint32_t n_polled, n_watched, n_no_kick;
 	struct tq_ring *touched[TQ_TOUCHED_MAX];
@@ -98,7 +109,7 @@ TQ_INLINE void tq_count_cycles(struct tq_worker *w, struct tq_port *port, uint64
 		w->counters.tenant_cycles[w->snap->port[port->id].tenant] += cycles;
 }
 
-/* False: the ring is full; the caller tries again or can do without. */
+/* False: no room for this kind of event; the caller tries again. */
 bool tq_event_push(struct tq_worker *w, const struct tq_event *event);
 
 /* ---- publish.c: used entries become visible and interrupts are sent, once per step ---- */
@@ -139,11 +150,19 @@ void tq_ring_unlink(struct tq_worker *w, struct tq_ring *ring);
 void tq_ring_poll(struct tq_worker *w, struct tq_ring *ring); /* to POLLED */
 void tq_poll_rings(struct tq_worker *w);
 void tq_take_kicks(struct tq_worker *w);
+TQ_INLINE uint64_t tq_bind_may_ns(const struct tq_port *port)
+{
+	const uint64_t depth_ns = (TQ_BIND_BURST - 1) * TQ_BIND_GAP_NS;
+
+	return port->bind_paid_ns > depth_ns ? port->bind_paid_ns - depth_ns : 0;
+}
 /* Ask control to bind the head's source; called again by the timer when the event ring was full. */
 void tq_ask_binding(struct tq_worker *w, struct tq_ring *ring);
 /* Complete the oldest frames of a ring that were dropped for this reason. */
 void tq_drop_frames(struct tq_worker *w, struct tq_ring *ring, uint32_t n,
 		    enum tq_drop_reason reason);
+/* Tell control of a BROKEN ring; called again by the timer when the event ring was full. */
+void tq_tell_fault(struct tq_worker *w, struct tq_ring *ring);
 /* A structural fault: quarantine, tell control. */
 void tq_ring_broken(struct tq_worker *w, struct tq_ring *ring);
 TQ_INLINE struct tq_head tq_head_of(const struct tq_ring *ring)
@@ -179,13 +198,21 @@ TQ_INLINE bool tq_flood_begun(const struct tq_ring *ring)
 {
 	return ring->flood_copies > 0;
 }
-/* Copies of the head frame to further members, at most max of them. True when the last copy was
- * made or dropped: the frame is counted as taken and the caller completes it. */
+TQ_INLINE bool tq_step_spent(const struct tq_worker *w)
+{
+	return w->step_bytes >= TQ_STEP_BYTES_MAX || w->step_descs >= TQ_STEP_DESCS_MAX;
+}
+/* Copies of the head frame to further members, at most max of them and no more than the step has
+ * time for (UINT32_MAX: all). True when the last copy was made or dropped: the frame is counted as
+ * taken and the caller completes it. */
 bool tq_flood_copies(struct tq_worker *w, struct tq_ring *ring, const struct tq_frame *frame,
 		     uint32_t max);
 /* Make the remaining copies of a flood that has begun and complete the frame: the ring is about to
  * stop. */
 void tq_flood_finish(struct tq_worker *w, struct tq_ring *ring);
+/* The head whose copies are under way is no flood any more: the copies made stand, it is completed.
+ */
+void tq_flood_abandon(struct tq_worker *w, struct tq_ring *ring);
 /* One copy into a port, no waiting. True when a copy was tried (the port is up); *ret_reason says
  * how it went. */
 bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
@@ -196,11 +223,13 @@ bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
  * be dropped. */
 bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx);
 void tq_block_on_device(struct tq_worker *w, struct tq_ring *ring, struct tq_device *device);
-/* Everybody who waits for it is scheduled (or settled) again. */
-void tq_wake_waiters(struct tq_worker *w, struct tq_ring_list *waiters);
+/* Everybody who waits for it waits no longer: looked at again among the polled rings. */
+void tq_release_waiters(struct tq_worker *w, struct tq_ring_list *waiters);
 void tq_rx_unwatch(struct tq_worker *w, struct tq_ring *rx);
 /* A kick of an armed receiver may have been lost: look at it every step again for a while. */
 void tq_rx_look_again(struct tq_worker *w, struct tq_ring *rx);
+/* Its structure is broken, found in passing: the next tq_watch_rings() quarantines it. */
+void tq_rx_suspect(struct tq_worker *w, struct tq_ring *rx);
 void tq_watch_rings(struct tq_worker *w);
 /* Remember the last two different receivers: "sent to somebody else within the last 100 ms". */
 TQ_INLINE void tq_note_delivery(const struct tq_worker *w, struct tq_ring *ring, uint32_t dst)

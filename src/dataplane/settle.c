@@ -56,12 +56,20 @@ void tq_ring_unlink(struct tq_worker *w, struct tq_ring *ring)
 	ring->state = TQ_RING_STOPPED;
 }
 
-void tq_ring_broken(struct tq_worker *w, struct tq_ring *ring)
+void tq_tell_fault(struct tq_worker *w, struct tq_ring *ring)
 {
 	struct tq_event event = { .op = TQ_EVENT_RING_FAULT,
 				  .port_id = ring->port->id,
 				  .ring = ring->index,
 				  .result = ring->vq.fault };
+
+	ring->fault_sent = tq_event_push(w, &event);
+	if (!ring->fault_sent)
+		tq_timer_add(w, ring);
+}
+
+void tq_ring_broken(struct tq_worker *w, struct tq_ring *ring)
+{
 	struct tq_port *port = ring->port;
 
 	tq_ring_unlink(w, ring);
@@ -74,9 +82,9 @@ void tq_ring_broken(struct tq_worker *w, struct tq_ring *ring)
 		}
 		/* Those who waited for it are looked at again: receiver_down, or another queue of
 		 * the port. */
-		tq_wake_waiters(w, &ring->waiters);
+		tq_release_waiters(w, &ring->waiters);
 	}
-	tq_event_push(w, &event);
+	tq_tell_fault(w, ring);
 }
 
 void tq_ask_binding(struct tq_worker *w, struct tq_ring *ring)
@@ -86,9 +94,14 @@ void tq_ask_binding(struct tq_worker *w, struct tq_ring *ring)
 				  .port_id = ring->port->id,
 				  .ring = ring->index,
 				  .mac = tq_mac_load(frame->copy + TQ_MAC_BYTES) };
+	uint64_t *paid_ns = &ring->port->bind_paid_ns;
 
-	ring->bind_sent = tq_event_push(w, &event);
-	if (!ring->bind_sent)
+	/* Every answer is a new snapshot for all: not at the pace of a guest that changes its
+	 * source. */
+	ring->bind_sent = tq_bind_may_ns(ring->port) <= w->now_ns && tq_event_push(w, &event);
+	if (ring->bind_sent)
+		*paid_ns = TQ_MAX(*paid_ns, w->now_ns) + TQ_BIND_GAP_NS;
+	else
 		tq_timer_add(w, ring);
 }
 
@@ -106,18 +119,22 @@ static enum tq_drop_reason check_receiver(struct tq_worker *w, struct tq_ring *r
 
 	if (TQ_UNLIKELY(!rx))
 		return TQ_DROP_RECEIVER_DOWN;
-	if (TQ_UNLIKELY(ring->hold_spent_dst == dst) && tq_hold_is_spent(ring, rx))
+	if (TQ_LIKELY(ring->hold_spent_dst != dst) || !tq_hold_is_spent(ring, rx))
+		return TQ_DROP_NONE;
+	if (rx->vq.fault == TQ_VQ_OK)
 		return TQ_DROP_RECEIVER_FULL;
-	return TQ_DROP_NONE;
+	tq_rx_suspect(w, rx);
+	return TQ_DROP_RECEIVER_DOWN;
 }
 
 bool tq_settle(struct tq_worker *w, struct tq_ring *ring)
 {
 	struct tq_vq *vq = &ring->vq;
+	const uint64_t descs_end = vq->stats.descs + TQ_VISIT_DESCS_MAX;
 
 	if (TQ_UNLIKELY(ring->poisoned && __atomic_load_n(ring->poisoned, __ATOMIC_RELAXED)))
 		vq->fault = TQ_VQ_UNMAPPED;
-	for (uint32_t i = 0; i < TQ_SETTLE_DROPS_MAX; i++) {
+	for (uint32_t i = 0; i < TQ_SETTLE_DROPS_MAX && vq->stats.descs < descs_end; i++) {
 		const struct tq_frame *frame;
 		enum tq_drop_reason reason;
 		struct tq_dest dest;
@@ -135,6 +152,11 @@ bool tq_settle(struct tq_worker *w, struct tq_ring *ring)
 		}
 		frame = tq_vq_tx_frame(vq, 0);
 		reason = tq_classify(w, ring->port, frame, &dest);
+		if (TQ_UNLIKELY(tq_flood_begun(ring)) &&
+		    (reason != TQ_DROP_NONE || dest.bind || dest.dst != TQ_DST_FLOOD)) {
+			tq_flood_abandon(w, ring);
+			continue;
+		}
 		if (TQ_UNLIKELY(reason == TQ_DROP_NONE && dest.bind)) {
 			start_binding(w, ring);
 			return false;
@@ -185,10 +207,16 @@ static void try_idle(struct tq_worker *w, struct tq_ring *ring)
 void tq_poll_rings(struct tq_worker *w)
 {
 	struct tq_ring *ring, *next;
+	uint32_t n = w->n_polled; /* who comes back while we look has its turn in the next step */
+	uint64_t descs = 0;
 
-	for (ring = TAILQ_FIRST(&w->polled); ring; ring = next) {
-		uint64_t c0;
+	for (ring = TAILQ_FIRST(&w->polled); ring && n > 0; ring = next, n--) {
+		uint64_t c0, before = ring->vq.stats.descs;
 
+		if (descs >= TQ_POLL_DESCS_MAX) {
+			w->more = true;
+			return;
+		}
 		next = TAILQ_NEXT(ring, poll_link);
 		c0 = tq_cycles(w);
 		if (tq_vq_tx_count(&ring->vq) == 0 && tq_vq_tx_peek(&ring->vq, true) == 0 &&
@@ -198,6 +226,7 @@ void tq_poll_rings(struct tq_worker *w)
 		}
 		poll_list_del(w, ring);
 		tq_settle_and_schedule(w, ring);
+		descs += 1 + (ring->vq.stats.descs - before);
 		w->did++;
 		tq_count_cycles(w, ring->port, tq_cycles(w) - c0);
 	}
@@ -207,10 +236,10 @@ static void kicked(struct tq_worker *w, struct tq_ring *ring)
 {
 	ring->port->counters.kicks++;
 	if (ring->dir == TQ_VQ_RX) {
-		if (!TAILQ_EMPTY(&ring->waiters) && tq_vq_pending(&ring->vq) > 0) {
-			tq_rx_unwatch(w, ring);
-			tq_wake_waiters(w, &ring->waiters);
-		}
+		/* Buffers, or an index that jumped: tq_watch_rings() says which. */
+		if (!TAILQ_EMPTY(&ring->waiters) &&
+		    (tq_vq_pending(&ring->vq) > 0 || ring->vq.fault != TQ_VQ_OK))
+			tq_rx_look_again(w, ring);
 	} else if (ring->state == TQ_RING_IDLE) {
 		tq_vq_kick_disable(&ring->vq);
 		tq_ring_poll(w, ring);

@@ -14,7 +14,7 @@
 #include "dataplane/worker.h"
 #include "port/sim.h"
 
-#define BED_PORTS_MAX 48
+#define BED_PORTS_MAX 128
 
 struct bed {
 	struct tq_sim_world *world;

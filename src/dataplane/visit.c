@@ -52,8 +52,10 @@ static bool pull_unicast(struct tq_worker *w, struct tq_ring *ring, struct visit
 	enum tq_drop_reason reason = TQ_DROP_RECEIVER_DOWN;
 
 	if (TQ_LIKELY(rx)) {
+		uint64_t descs = rx->vq.stats.descs;
 		enum tq_rx_result result = tq_vq_rx_deliver(&rx->vq, frame);
 
+		v->descs += (uint32_t)(rx->vq.stats.descs - descs);
 		if (TQ_LIKELY(result == TQ_RX_OK)) {
 			tq_touch(w, rx);
 			tq_count_delivered(rx, frame->len_bytes);
@@ -155,7 +157,7 @@ static void visit(struct tq_worker *w, const struct tq_pick *pick)
 	struct tq_port *port = w->port[pick->queue / TQ_QUEUE_PAIRS_MAX];
 	struct tq_ring *ring = port->tx[pick->queue % TQ_QUEUE_PAIRS_MAX];
 	struct visit v = { .pick = pick, .first = true };
-	uint64_t c0 = tq_cycles(w);
+	uint64_t c0 = tq_cycles(w), descs = ring->vq.stats.descs;
 	enum visit_end end;
 	bool ready = false;
 
@@ -179,6 +181,8 @@ static void visit(struct tq_worker *w, const struct tq_pick *pick)
 	w->counters.visits++;
 	w->counters.frames += v.frames;
 	w->did += v.frames + v.done + 1;
+	w->step_bytes += v.pulled_bytes;
+	w->step_descs += v.descs + (ring->vq.stats.descs - descs);
 	tq_count_cycles(w, port, tq_cycles(w) - c0);
 }
 
@@ -186,7 +190,8 @@ void tq_run_visits(struct tq_worker *w)
 {
 	struct tq_pick pick;
 
-	for (uint32_t i = 0; i < TQ_STEP_VISITS_MAX; i++) {
+	w->step_bytes = w->step_descs = 0;
+	for (uint32_t i = 0; i < TQ_STEP_VISITS_MAX && !tq_step_spent(w); i++) {
 		enum tq_pick_result result = tq_sched_pick(w->sched, w->now_ns, &pick);
 
 		if (result == TQ_PICK_NONE)

@@ -61,6 +61,13 @@ void tq_rx_look_again(struct tq_worker *w, struct tq_ring *rx)
 		rx_watch(w, rx);
 }
 
+void tq_rx_suspect(struct tq_worker *w, struct tq_ring *rx)
+{
+	tq_assert(rx->vq.fault != TQ_VQ_OK);
+	tq_rx_unwatch(w, rx);
+	rx_watch(w, rx);
+}
+
 bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx)
 {
 	uint32_t dst = rx->port->id;
@@ -118,20 +125,42 @@ void tq_wait_end(struct tq_worker *w, struct tq_ring *ring)
 	}
 }
 
-void tq_wake_waiters(struct tq_worker *w, struct tq_ring_list *waiters)
+void tq_release_waiters(struct tq_worker *w, struct tq_ring_list *waiters)
 {
-	struct tq_ring_list woken = TAILQ_HEAD_INITIALIZER(woken);
 	struct tq_ring *ring;
 
-	/* Detached first: who finds the receiver empty again queues up anew, and this ends. */
 	while ((ring = TAILQ_FIRST(waiters))) {
 		tq_wait_end(w, ring);
-		TAILQ_INSERT_TAIL(&woken, ring, wait_link);
+		tq_ring_poll(w, ring);
 	}
-	while ((ring = TAILQ_FIRST(&woken))) {
-		TAILQ_REMOVE(&woken, ring, wait_link);
+}
+
+/* The receiver has buffers: those who wait longest are scheduled again, at most max. Returns how
+ * many. */
+static uint32_t wake_some(struct tq_worker *w, struct tq_ring *rx, uint32_t max)
+{
+	struct tq_ring *ring;
+	uint32_t n = 0;
+
+	while (n < max && (ring = TAILQ_FIRST(&rx->waiters))) {
+		tq_wait_end(w, ring);
 		tq_settle_and_schedule(w, ring);
+		n++;
 	}
+	return n;
+}
+
+/* The others come in the next steps, behind other receivers' senders. */
+static void wake_waiters(struct tq_worker *w, struct tq_ring *rx, uint32_t *wakes)
+{
+	*wakes -= wake_some(w, rx, *wakes);
+	if (TAILQ_EMPTY(&rx->waiters)) {
+		tq_rx_unwatch(w, rx);
+		return;
+	}
+	TAILQ_REMOVE(&w->watched, rx, poll_link);
+	TAILQ_INSERT_TAIL(&w->watched, rx, poll_link);
+	rx->empty_since_ns = w->now_ns;
 }
 
 bool tq_hold_is_spent(struct tq_ring *ring, struct tq_ring *rx)
@@ -145,15 +174,16 @@ bool tq_hold_is_spent(struct tq_ring *ring, struct tq_ring *rx)
 void tq_watch_rings(struct tq_worker *w)
 {
 	struct tq_ring *rx, *next;
+	uint32_t n = w->n_watched, wakes = TQ_STEP_WAKES_MAX, pending;
 
-	for (rx = TAILQ_FIRST(&w->watched); rx; rx = next) {
+	for (rx = TAILQ_FIRST(&w->watched); rx && n > 0; rx = next, n--) {
 		next = TAILQ_NEXT(rx, poll_link);
-		if (tq_vq_pending(&rx->vq) > 0 || TAILQ_EMPTY(&rx->waiters)) {
-			tq_rx_unwatch(w, rx);
-			tq_wake_waiters(w, &rx->waiters);
-			w->did++;
-		} else if (rx->vq.fault != TQ_VQ_OK) {
+		pending = tq_vq_pending(&rx->vq);
+		if (TQ_UNLIKELY(rx->vq.fault != TQ_VQ_OK)) {
 			tq_ring_broken(w, rx);
+		} else if (pending > 0 || TAILQ_EMPTY(&rx->waiters)) {
+			wake_waiters(w, rx, &wakes);
+			w->did++;
 		} else if (w->now_ns - rx->empty_since_ns >= TQ_EMPTY_TO_IDLE_NS) {
 			/* Armed, or something came just now and the next step sees it. */
 			if (tq_vq_kick_enable(&rx->vq)) {
@@ -169,6 +199,7 @@ void tq_watch_rings(struct tq_worker *w)
 /* When the ring's next timer is due; TQ_TIME_NEVER_NS: it has none. */
 static uint64_t timer_due_ns(const struct tq_worker *w, const struct tq_ring *ring)
 {
+	uint64_t bind_ns = TQ_MAX(w->now_ns + TQ_EVENT_RETRY_NS, tq_bind_may_ns(ring->port));
 	uint64_t due = TQ_TIME_NEVER_NS;
 
 	if (ring->unsignalled_ns)
@@ -176,7 +207,9 @@ static uint64_t timer_due_ns(const struct tq_worker *w, const struct tq_ring *ri
 	if (ring->hold_deadline_ns)
 		due = TQ_MIN(due, ring->hold_deadline_ns);
 	if (ring->state == TQ_RING_BINDING && !ring->bind_sent)
-		due = TQ_MIN(due, w->now_ns + TQ_BIND_RETRY_NS);
+		due = TQ_MIN(due, bind_ns);
+	if (ring->state == TQ_RING_BROKEN && !ring->fault_sent)
+		due = TQ_MIN(due, w->now_ns + TQ_EVENT_RETRY_NS);
 	return due;
 }
 
@@ -227,6 +260,8 @@ void tq_run_timers(struct tq_worker *w)
 			tq_signal_now(w, ring);
 		if (ring->state == TQ_RING_BINDING && !ring->bind_sent)
 			tq_ask_binding(w, ring);
+		if (ring->state == TQ_RING_BROKEN && !ring->fault_sent)
+			tq_tell_fault(w, ring);
 		if (ring->hold_deadline_ns && w->now_ns >= ring->hold_deadline_ns)
 			hold_expired(w, ring);
 		due = timer_due_ns(w, ring);

@@ -66,6 +66,11 @@ bool tq_worker_event(struct tq_worker *w, struct tq_event *ret_event)
 
 bool tq_event_push(struct tq_worker *w, const struct tq_event *event)
 {
+	bool answer = event->op == TQ_EVENT_DONE || event->op == TQ_EVENT_FD_UNUSED;
+
+	/* Commands are taken while there is room for their answers; guests must not use that up. */
+	if (!answer && tq_spsc_room(&w->events) <= TQ_EVENT_ROOM_ANSWERS)
+		return false;
 	return tq_spsc_push(&w->events, event);
 }
 

@@ -58,10 +58,11 @@ struct tq_ring {
 	const uint32_t *poisoned;
 
 	/* written per burst */
-	uint8_t state;  /* enum tq_ring_state */
-	bool touched;   /* on the worker's list of rings to publish */
-	bool rx_armed;  /* rx: kicks are on because somebody waits */
-	bool bind_sent; /* tx: TQ_EVENT_BIND was sent for the present head */
+	uint8_t state;   /* enum tq_ring_state */
+	bool touched;    /* on the worker's list of rings to publish */
+	bool rx_armed;   /* rx: kicks are on because somebody waits */
+	bool bind_sent;  /* tx: TQ_EVENT_BIND was sent for the present head */
+	bool fault_sent; /* BROKEN: control was told */
 	/* tx: held back since the last interrupt: completions are signalled within 10 ms */
 	bool waited;
 	bool on_poll_list, on_timer_list;
@@ -109,6 +110,7 @@ struct tq_port {
 	struct tq_ring *tx[TQ_QUEUE_PAIRS_MAX];
 	uint32_t n_rx_running;
 	uint8_t rx_running[TQ_QUEUE_PAIRS_MAX]; /* pairs whose rx ring runs */
+	uint64_t bind_paid_ns;                  /* bindings it asked for are paid for until then */
 	struct tq_port_counters counters TQ_CACHE_ALIGNED;
 };
 
