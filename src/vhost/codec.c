@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/fixed.h"
 #include "vhost/codec.h"
+#include "vhost/fdrules.h"
 
 #define ALWAYS TQ_VU_PROTO_ALWAYS
 #define OFFER30 TQ_VU_PROTO_OFFER30
@@ -87,7 +88,7 @@ void tq_vu_reader_next(struct tq_vu_reader *r)
 	tq_verify(r->msg.n_fds <= TQ_VU_FDS_MAX);
 	for (uint32_t i = 0; i < r->msg.n_fds; i++) {
 		if (r->msg.fd[i] >= 0)
-			close(r->msg.fd[i]);
+			tq_fd_discard(r->msg.fd[i]);
 	}
 	memset(&r->msg, 0, sizeof(r->msg));
 	r->have_bytes = 0;
@@ -112,7 +113,7 @@ static void take_fds(struct tq_vu_reader *r, struct msghdr *mh)
 				r->msg.fd[r->msg.n_fds++] = fd;
 			else {
 				r->error = "too many file descriptors";
-				close(fd);
+				tq_fd_discard(fd);
 			}
 		}
 	}

@@ -26,12 +26,25 @@ static bool seal_shrink(int fd)
 	return !(seals & F_SEAL_SEAL) && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0;
 }
 
+void tq_fd_discard(int fd)
+{
+	const struct linger none = { 0 };
+
+	/* close() of a TCP socket waits for its peer for as long as whoever made it liked. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	close(fd);
+}
+
 int tq_fd_check_mem(int fd, uint64_t offset_bytes, uint64_t size_bytes, struct tq_fd_mem *ret)
 {
 	struct stat st;
 	struct statfs fs;
 	uint64_t end;
 
+	/* Only files of tmpfs and hugetlbfs have seals. Asked first, because fstat() of a file system
+	 * in user space waits for that user. */
+	if (fcntl(fd, F_GET_SEALS) < 0)
+		return -EINVAL;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || fstatfs(fd, &fs) < 0)

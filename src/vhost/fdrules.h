@@ -4,8 +4,8 @@
 /* fdrules.h - what kinds of file descriptors a front-end may hand us.
  *
  * Why:     a pipe as memory, a file as kick, /dev/zero as anything: each has cost somebody a hang
- * or a leak (hostile.md F01, F04, F06).  Nothing here closes a descriptor. Thread:  control thread;
- * opens files of /proc/self.
+ * or a leak (hostile.md F01, F04, F06).
+ * Thread:  control thread; opens files of /proc/self.
  */
 #ifndef TQ_VHOST_FDRULES_H
 #define TQ_VHOST_FDRULES_H
@@ -38,5 +38,8 @@ int tq_fd_check_kick(int fd);
 int tq_fd_check_call(int fd, enum tq_vu_call_kind *ret_kind);
 /* Channel of SET_BACKEND_REQ_FD: a UNIX stream socket. Returns 0 or -EINVAL. */
 int tq_fd_check_socket(int fd);
+/* Close a descriptor of unknown kind without waiting for the other end of a socket. A file of a file
+ * system in user space can still make close() wait. */
+void tq_fd_discard(int fd);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -228,12 +230,43 @@ static void test_seals(void **state)
 	close(fd);
 }
 
+/* Data that its peer does not read and a linger of 20 s: whoever closes it last waits that long. */
+static void test_discard_does_not_linger(void **state)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 20 };
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(sa);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0), peer;
+	char data[4096] = { 0 };
+	struct timespec from, to;
+
+	(void)state;
+	if (bind(listener, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		skip(); /* no loopback here */
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	peer = accept(listener, NULL, NULL);
+	assert_true(peer >= 0);
+	while (send(fd, data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	tq_fd_discard(fd);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	assert_true(to.tv_sec - from.tv_sec < 5);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	close(peer);
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_mem_sizes),
 		cmocka_unit_test(test_seals),
+		cmocka_unit_test(test_discard_does_not_linger),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
