@@ -8,6 +8,7 @@
  *   detach PORT                      it goes; what it had made available is abandoned
  *   restart PORT tx|rx [PAIR]        its ring is stopped and started at the index reported
  *   refill PORT on|off               does the guest post receive buffers again?
+ *   post PORT N                      it posts N receive buffers on pair 0
  *   flow NAME FROM TO [bytes=1514 [to=1514]] [rate=100Mbit] [frames=N] [pair=0]
  *   [odd=spoof|group|vlan|...]
  *                                    TO is a port, `all` or `nobody`; without rate as much as the
@@ -190,6 +191,20 @@ static int do_refill(struct script *x)
 	g->refill = strcmp(x->word[2], "on") == 0;
 	for (uint32_t pair = 0; g->refill && pair < g->conf.n_pairs; pair++)
 		tq_sim_guest_post(g, pair, g->conf.ring_size);
+	return 0;
+}
+
+static int do_post(struct script *x)
+{
+	struct tq_sim_guest *g;
+	uint32_t id, n;
+
+	if (x->n_words < 3 || !find_port(x, x->word[1], &id))
+		return bad(x, "post PORT N");
+	g = sim_guest(x->s, id);
+	n = (uint32_t)atoi(x->word[2]);
+	if (!g || tq_sim_guest_post(g, 0, n) != n)
+		return bad(x, "its ring has no room for so many");
 	return 0;
 }
 
@@ -522,7 +537,7 @@ static int run_line(struct script *x)
 	} commands[] = {
 		{ "attach", do_attach }, { "detach", do_detach }, { "restart", do_restart },
 		{ "refill", do_refill }, { "flow", do_flow },     { "run", do_run },
-		{ "expect", do_expect },
+		{ "expect", do_expect }, { "post", do_post },
 	};
 	const char *what = x->word[0];
 

@@ -164,12 +164,13 @@ static void op_attach(struct rnd *r)
 	};
 	uint32_t i = choose_port(r, rnd_chance(r, 95) ? is_vacant : is_port);
 	struct tq_sim_guest_conf conf;
-	struct rnd_port *p = &r->port[i];
+	struct rnd_port *p;
 	char name[16];
 	int err;
 
 	if (i == RND_DST_NONE)
 		return;
+	p = &r->port[i];
 	conf = (struct tq_sim_guest_conf){ .n_pairs = 1 + rnd_below(r, p->pairs),
 					   .ring_size = 32u << rnd_below(r, 5),
 					   .features =
@@ -359,10 +360,11 @@ static void op_flow(struct rnd *r)
 {
 	struct rnd_flow *f = choose_flow(r, false);
 	uint32_t from = choose_port(r, is_attached), to, pair;
-	struct rnd_port *p = &r->port[from];
+	struct rnd_port *p;
 
-	if (!f || from == RND_DST_NONE || !sim_guest(r->s, p->id))
+	if (!f || from == RND_DST_NONE || !sim_guest(r->s, r->port[from].id))
 		return;
+	p = &r->port[from];
 	to = choose_receiver(r, from);
 	if (!r->port[to].attached && rnd_chance(r, 80))
 		return;
@@ -514,11 +516,12 @@ static void op_limit(struct rnd *r)
 static void op_port_key(struct rnd *r)
 {
 	uint32_t i = choose_port(r, is_port);
-	struct rnd_port *p = &r->port[i];
 	char path[80], text[40];
+	struct rnd_port *p;
 
 	if (i == RND_DST_NONE)
 		return;
+	p = &r->port[i];
 	snprintf(path, sizeof(path), "tenants.t%u.ports.p%u.hold", p->tenant, i);
 	if (rnd_chance(r, 40)) {
 		snprintf(text, sizeof(text), "%uus", 100u << rnd_below(r, 8));
