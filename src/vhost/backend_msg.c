@@ -91,6 +91,11 @@ static void get_features(struct tq_vu_backend *c, const union tq_vu_payload *p T
 	c->reply_u64 = c->conf.features;
 }
 
+static bool bit30_acked(const struct tq_vu_backend *c)
+{
+	return c->features & TQ_BIT64(TQ_VHOST_USER_F_PROTOCOL_FEATURES);
+}
+
 static void set_features(struct tq_vu_backend *c, const union tq_vu_payload *p)
 {
 	const bool bit30 = p->u64 & TQ_BIT64(TQ_VHOST_USER_F_PROTOCOL_FEATURES);
@@ -108,9 +113,15 @@ static void set_features(struct tq_vu_backend *c, const union tq_vu_payload *p)
 		       (unsigned long long)c->features, (unsigned long long)p->u64);
 		return;
 	}
-	/* Without bit 30 there will be no SET_VRING_ENABLE: all rings are enabled at once. */
-	for (uint32_t i = 0; i < c->n_rings; i++)
-		c->ring[i].enabled = !bit30;
+	/* Without bit 30 there will be no SET_VRING_ENABLE: all rings are enabled at once. With it
+	 * they begin disabled, and what QEMU enabled before the guest's driver was there stays
+	 * so. */
+	for (uint32_t i = 0; i < c->n_rings; i++) {
+		if (!bit30)
+			c->ring[i].enabled = true;
+		else if (c->features_set && !bit30_acked(c))
+			c->ring[i].enabled = false;
+	}
 	c->features = p->u64;
 	c->features_set = true;
 }
@@ -139,7 +150,7 @@ static void set_owner(struct tq_vu_backend *c, const union tq_vu_payload *p TQ_U
 /* Deprecated; may be used to disable all rings. Without bit 30 nothing could enable them again. */
 static void reset_owner(struct tq_vu_backend *c, const union tq_vu_payload *p TQ_UNUSED)
 {
-	if (!(c->features & TQ_BIT64(TQ_VHOST_USER_F_PROTOCOL_FEATURES)))
+	if (!bit30_acked(c))
 		return;
 	for (uint32_t i = 0; i < c->n_rings; i++)
 		c->ring[i].enabled = false;
@@ -259,6 +270,10 @@ static void change_mem_slot(struct tq_vu_backend *c, const union tq_vu_payload *
 	}
 	rc = add ? tq_memtab_add(t, &p->mem_reg.region, c->reader.msg.fd[0])
 		 : tq_memtab_del(t, &p->mem_reg.region, c->conf.mapper);
+	if (rc == -ENOENT && c->conf.queue_pairs > 1) {
+		tq_memtab_free(t, c->conf.mapper); /* the repetition of a removal */
+		return;
+	}
 	if (rc < 0) {
 		tq_memtab_free(t, c->conf.mapper);
 		refuse(c, "%s", mem_error(rc));
@@ -269,8 +284,11 @@ static void change_mem_slot(struct tq_vu_backend *c, const union tq_vu_payload *
 	want_table(c, t);
 }
 
+/* QEMU 7.2 repeats both for every queue pair of a device. */
 static void add_mem_reg(struct tq_vu_backend *c, const union tq_vu_payload *p)
 {
+	if (c->cur && tq_memtab_has(c->cur, &p->mem_reg.region, c->reader.msg.fd[0]))
+		return;
 	change_mem_slot(c, p, true);
 }
 
@@ -549,7 +567,9 @@ static const char *illegal(const struct tq_vu_backend *c, const struct tq_vu_req
 		return "its protocol feature was not negotiated";
 	if (info->proto == TQ_VU_PROTO_OFFER30 && !(c->conf.features & bit30))
 		return "PROTOCOL_FEATURES was not offered";
-	if (info->proto == TQ_VU_PROTO_BIT30 && !(c->features & bit30))
+	/* QEMU enables the first pair when the device is made, long before SET_FEATURES. */
+	if (info->proto == TQ_VU_PROTO_BIT30 &&
+	    !((c->features_set ? c->features : c->conf.features) & bit30))
 		return "PROTOCOL_FEATURES was not acked";
 	if (info->state >= TQ_VU_STATE_OWNED && !c->owned)
 		return "before SET_OWNER";

@@ -330,9 +330,10 @@ static void test_reset(void **state)
 	assert_int_equal(info(&p).n_regions, 1);
 	assert_false(info(&p).ring[1].enabled || info(&p).ring[1].has_kick ||
 		     info(&p).ring[1].size);
-	/* As before the first SET_FEATURES: neither enabling nor addressing. */
+	/* As before the first SET_FEATURES: no addressing; enabling is what QEMU does then. */
 	a = tq_vu_front_addr(p.f, 1);
-	assert_int_equal(tq_vu_front_enable(p.f, 1, true), -EREMOTEIO);
+	assert_int_equal(tq_vu_front_enable(p.f, 1, true), 0);
+	assert_int_equal(info(&p).n_running, 0);
 	assert_int_equal(tq_vu_front_call_state(p.f, TQ_VU_SET_VRING_NUM, 1, 64), 0);
 	assert_int_equal(tq_vu_front_call(p.f, TQ_VU_SET_VRING_ADDR, &a, sizeof(a), NULL, 0, NULL),
 			 -EREMOTEIO);
@@ -406,6 +407,10 @@ static void test_mem_slots(void **state)
 	assert_int_equal(tq_vu_front_get_u64(p.f, TQ_VU_GET_MAX_MEM_SLOTS, &slots), 0);
 	assert_int_equal(slots, 32);
 	for (uint32_t k = 0; k < 200; k++) {
+		assert_int_equal(tq_vu_front_call(p.f, TQ_VU_ADD_MEM_REG, &extra, sizeof(extra),
+						  &fd, 1, NULL),
+				 0);
+		/* QEMU 7.2 says it once for every queue pair. */
 		assert_int_equal(tq_vu_front_call(p.f, TQ_VU_ADD_MEM_REG, &extra, sizeof(extra),
 						  &fd, 1, NULL),
 				 0);

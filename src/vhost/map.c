@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -242,6 +243,24 @@ static bool same_file_range(const struct tq_memtab *a, uint32_t i, const struct 
 	return a->file[i].dev == b->file[k].dev && a->file[i].ino == b->file[k].ino &&
 	       a->region[i].mmap_offset_bytes == b->region[k].mmap_offset_bytes &&
 	       a->region[i].size_bytes == b->region[k].size_bytes;
+}
+
+bool tq_memtab_has(const struct tq_memtab *t, const struct tq_vu_region *region, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	for (uint32_t i = 0; i < t->mem.n; i++) {
+		const struct tq_vu_region *r = &t->region[i];
+
+		if (r->gpa == region->gpa && r->user_addr == region->user_addr &&
+		    r->size_bytes == region->size_bytes &&
+		    r->mmap_offset_bytes == region->mmap_offset_bytes &&
+		    t->file[i].dev == st.st_dev && t->file[i].ino == st.st_ino)
+			return true;
+	}
+	return false;
 }
 
 bool tq_memtab_same(const struct tq_memtab *a, const struct tq_memtab *b)

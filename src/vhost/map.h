@@ -48,6 +48,8 @@ struct tq_memtab *tq_memtab_free(struct tq_memtab *t, struct tq_mapper *mapper);
 int tq_memtab_add(struct tq_memtab *t, const struct tq_vu_region *region, int fd);
 /* Remove by gpa, user address and size (the protocol ignores the offset). Returns 0 or -ENOENT. */
 int tq_memtab_del(struct tq_memtab *t, const struct tq_vu_region *region, struct tq_mapper *mapper);
+/* Is exactly this region in the table, on the file that fd is open on? */
+bool tq_memtab_has(const struct tq_memtab *t, const struct tq_vu_region *region, int fd);
 /* Same regions on the same files? */
 bool tq_memtab_same(const struct tq_memtab *a, const struct tq_memtab *b);
 /* Take over mappings of `old` where range and file are the same. */
