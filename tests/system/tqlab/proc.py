@@ -178,17 +178,43 @@ class Proc:
         wait_for(seen, timeout_s, f"'{text}' in the log of {self.name}")
 
     def kill(self):
-        """SIGKILL to it and to all its descendants; returns when they are gone."""
-        pids = [self.pid] + descendants(self.pid) if self.alive() else descendants(self.pid)
-        for pid in pids:
-            _kill(pid, signal.SIGKILL)
-        self.popen.wait(10)
+        """SIGKILL to it and to all its descendants; returns when they are gone.
+
+        By group, and again until it is empty: UML has a process for each of its guest's, may fork
+        one while we look, and each holds the guest's sockets open."""
+        end = time.monotonic() + 10
+        if self.alive():
+            pids = descendants(self.pid)
+            self._kill_group()
+            for pid in pids:
+                _kill(pid, signal.SIGKILL)
+            self.popen.wait(10)
+        # While we have a child in the group its number is not given to anybody else.
+        while not self._reap_group() and time.monotonic() < end:
+            self._kill_group()
+            time.sleep(0.005)
+        self.lab.guard.remove(self.pid)
         for stream in (self.popen.stdin, self.popen.stdout):
             if stream:
                 try:
                     stream.close()
                 except OSError:
                     pass
+
+    def _kill_group(self):
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def _reap_group(self):
+        """Take in what ended; orphans are ours, since we are the subreaper.  True: none is left."""
+        try:
+            while os.waitpid(-self.pid, os.WNOHANG)[0]:
+                pass
+            return False
+        except ChildProcessError:
+            return True
 
     def stop(self, timeout_s=5, sig=signal.SIGTERM):
         """Ask, wait, then kill.  Returns the exit code."""
@@ -212,7 +238,8 @@ def _kill(pid, sig):
 class _Guard:
     """Outlives a killed Lab for as long as it takes to end its processes and remove its directory.
 
-    add(pid) says what to kill; close() ends the guard after an orderly end."""
+    add(pid) says what to kill, remove(pid) that it is gone; close() ends the guard after an orderly
+    end."""
 
     def __init__(self, folder):
         read_fd, self.fd = os.pipe()
@@ -233,18 +260,24 @@ class _Guard:
         text = b""
         while data := os.read(read_fd, 4096):
             text += data
-        *pids, end = text.split(b"\n")
+        *lines, end = text.split(b"\n")
         if end == b"done":
             return
+        pids = [int(line) for line in lines]
         for pid in pids:
+            if pid < 0 or -pid in pids:
+                continue
             try:
-                os.killpg(int(pid), signal.SIGKILL)
+                os.killpg(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 pass
         shutil.rmtree(folder, ignore_errors=True)
 
     def add(self, pid):
         os.write(self.fd, b"%d\n" % pid)
+
+    def remove(self, pid):
+        os.write(self.fd, b"-%d\n" % pid)
 
     def close(self):
         os.write(self.fd, b"done")
