@@ -348,9 +348,9 @@ class Lab:
         for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(sig, signal.SIG_IGN)      # nothing interrupts the clean-up
         keep = os.environ.get("TQLAB_KEEP")
+        self._kill_all()
         if kind and kind is not Skip and not keep:
             self._show_logs()
-        self._kill_all()
         for function, args in reversed(self.undo):
             try:
                 function(*args)
@@ -365,9 +365,12 @@ class Lab:
             signal.signal(sig, old)
 
     def _show_logs(self):
-        for proc in self.procs:
-            if (tail := proc.tail(12)) and not proc.quiet:
-                print("\n".join(f"# {proc.name}: {line}" for line in tail.splitlines()))
+        try:
+            for proc in self.procs:
+                if (tail := proc.tail(12)) and not proc.quiet:
+                    print("\n".join(f"# {proc.name}: {line}" for line in tail.splitlines()))
+        except OSError:                             # nobody reads any more
+            pass
 
     def _left(self):
         return [pid for pid in descendants(os.getpid()) if pid != self.guard.pid]
