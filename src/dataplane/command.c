@@ -79,18 +79,27 @@ static void rx_running_del(struct tq_port *port, uint32_t pair)
 	}
 }
 
+/* What stands in the way of a stop, a bounded part of it each time: copies of a flood under way,
+ * senders that wait. True when nothing is left. */
+static bool prepare_stop(struct tq_worker *w, struct tq_ring *ring)
+{
+	if (!ring_runs(ring))
+		return true;
+	if (ring->dir == TQ_VQ_TX)
+		return tq_flood_finish(w, ring);
+	rx_running_del(ring->port, ring->index / 2); /* nobody comes any more */
+	tq_release_waiters(w, &ring->waiters, TQ_STEP_WAKES_MAX);
+	return TAILQ_EMPTY(&ring->waiters);
+}
+
 static uint16_t ring_stop(struct tq_worker *w, struct tq_ring *ring)
 {
 	uint16_t avail_index;
 
 	if (!ring_runs(ring))
 		return ring->vq.taken;
-	if (ring->dir == TQ_VQ_TX) {
-		tq_flood_finish(w, ring);
+	if (ring->dir == TQ_VQ_TX)
 		TAILQ_REMOVE(&w->all, ring, all_link);
-	} else {
-		rx_running_del(ring->port, ring->index / 2);
-	}
 	tq_ring_unlink(w, ring);
 	tq_publish_ring(w, ring);
 	tq_timer_del(w, ring); /* publishing may have asked for a late interrupt: it was given */
@@ -102,8 +111,6 @@ static uint16_t ring_stop(struct tq_worker *w, struct tq_ring *ring)
 	ring->call_fd = ring->kick_fd = -1;
 	ring->call_kind = TQ_CALL_NONE;
 	ring->poisoned = NULL;
-	if (ring->dir == TQ_VQ_RX)
-		tq_release_waiters(w, &ring->waiters);
 	return avail_index;
 }
 
@@ -192,7 +199,7 @@ static void device_del(struct tq_worker *w, struct tq_device *device)
 	tq_device_flush(device);
 	tq_device_drop_stash(device);
 	tq_device_drop_pending(device);
-	tq_release_waiters(w, &device->waiters);
+	tq_release_waiters(w, &device->waiters, UINT32_MAX);
 }
 
 static void run(struct tq_worker *w, const struct tq_cmd *cmd)
@@ -232,16 +239,30 @@ static void run(struct tq_worker *w, const struct tq_cmd *cmd)
 	tq_verify(tq_event_push(w, &done)); /* room was checked before the command was taken */
 }
 
+static bool next_cmd(struct tq_worker *w, struct tq_cmd *ret_cmd)
+{
+	if (!w->has_held)
+		return tq_spsc_pop(&w->cmds, ret_cmd);
+	*ret_cmd = w->held;
+	w->has_held = false;
+	return true;
+}
+
 void tq_run_commands(struct tq_worker *w)
 {
 	struct tq_cmd cmd;
 
+	w->step_bytes = w->step_descs = 0;
 	for (uint32_t i = 0; i < TQ_CMDS_STEP_MAX; i++) {
 		/* Answers must not be lost: a command waits until there is room for all events it
 		 * may cause. */
-		if (tq_spsc_room(&w->events) < TQ_EVENT_ROOM_ANSWERS ||
-		    !tq_spsc_pop(&w->cmds, &cmd))
+		if (tq_spsc_room(&w->events) < TQ_EVENT_ROOM_ANSWERS || !next_cmd(w, &cmd))
 			return;
+		if (cmd.op == TQ_CMD_RING_STOP && !prepare_stop(w, ring_of(&cmd))) {
+			w->held = cmd;
+			w->has_held = true;
+			break;
+		}
 		run(w, &cmd);
 		w->did++;
 	}

@@ -236,7 +236,7 @@ static void run_device(struct tq_worker *w, struct tq_device *device)
 	if (device->stash_n > 0)
 		tq_device_flush(device);
 	if (device->stash_n == 0)
-		tq_release_waiters(w, &device->waiters);
+		tq_release_waiters(w, &device->waiters, TQ_STEP_WAKES_MAX);
 	if (device->pending_n > 0)
 		retry_pending(w, device);
 	/* Room for a whole burst of waiting frames, or the device keeps what it has. */

@@ -20,7 +20,7 @@ bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
 		return true;
 	}
 	result = tq_vq_rx_deliver(&rx->vq, frame);
-	w->step_descs += rx->vq.stats.descs - descs;
+	w->step_descs += TQ_COPY_DESCS + rx->vq.stats.descs - descs;
 	w->step_bytes += frame->len_bytes;
 	if (tq_vq_unpublished(&rx->vq))
 		tq_touch(w, rx);
@@ -120,7 +120,7 @@ bool tq_flood_copies(struct tq_worker *w, struct tq_ring *ring, const struct tq_
 
 		if (member[i] < ring->flood_cursor || member[i] == ring->port->id)
 			continue;
-		if (made == max || (made > 0 && max != UINT32_MAX && tq_step_spent(w))) {
+		if (made == max || (made > 0 && tq_step_spent(w))) {
 			ring->flood_cursor = member[i];
 			return false;
 		}
@@ -145,18 +145,20 @@ void tq_flood_abandon(struct tq_worker *w, struct tq_ring *ring)
 	w->did++;
 }
 
-void tq_flood_finish(struct tq_worker *w, struct tq_ring *ring)
+bool tq_flood_finish(struct tq_worker *w, struct tq_ring *ring)
 {
 	if (!tq_flood_begun(ring))
-		return;
+		return true;
 	if (tq_vq_tx_count(&ring->vq) == 0 || !w->snap || ring->port->id >= w->snap->n_ports ||
 	    w->snap->port[ring->port->id].network == TQ_ID_NONE) {
 		/* The frame cannot be read any more: it stays with the guest, its copies are on
 		 * their way. */
 		ring->flood_copies = 0;
 		ring->flood_cursor = 0;
-		return;
+		return true;
 	}
-	tq_flood_copies(w, ring, tq_vq_tx_frame(&ring->vq, 0), UINT32_MAX);
+	if (!tq_flood_copies(w, ring, tq_vq_tx_frame(&ring->vq, 0), TQ_FLOOD_COPIES_VISIT))
+		return false;
 	tq_vq_tx_complete(&ring->vq, 1);
+	return true;
 }

@@ -297,6 +297,53 @@ static void waiters_woken_in_a_step_are_bounded(void **state)
 	bed_free(b);
 }
 
+/* Stopping in the middle of what many take part in: bounded in each step, done in the end. */
+static void stops_are_done_in_parts(void **state)
+{
+	struct bed *b = bed_new(120, 32);
+	struct tq_cmd stop = { .op = TQ_CMD_RING_STOP, .ring = 1 };
+	uint64_t copies;
+	uint32_t from, left;
+	struct tq_event e;
+
+	(void)state;
+	from = start_floods(b);
+	copies = tq_worker_counters(b->w)->copies;
+	stop.port = b->port[from];
+	assert_true(tq_worker_cmd(b->w, &stop));
+	for (left = 1000; left > 0 && b->port[from]->tx[0]->state != TQ_RING_STOPPED; left--) {
+		one_step(b);
+		assert_true(tq_worker_counters(b->w)->copies - copies <= 3 * 32);
+		copies = tq_worker_counters(b->w)->copies;
+	}
+	assert_in_range(left, 1, 998); /* it took more than one step */
+	assert_int_equal(b->port[from]->counters.tx_delivered_frames, b->n - 1);
+	bed_start_ring(b, from, 1);
+	bed_run(b, MS);
+	bed_check_conservation(b);
+
+	b->guest[0]->refill = false;
+	for (uint32_t i = 1; i < b->n; i++)
+		bed_fill(b, i, 0, 64);
+	bed_run(b, MS);
+	stop.port = b->port[0];
+	stop.ring = 0;
+	assert_true(tq_worker_cmd(b->w, &stop));
+	one_step(b);
+	left = 0;
+	for (uint32_t i = 1; i < b->n; i++)
+		left += b->port[i]->tx[0]->state == TQ_RING_BLOCKED;
+	assert_in_range(left, 40, b->n - 1 - 64);
+	bed_run(b, MS);
+	assert_int_equal(b->port[0]->rx[0]->state, TQ_RING_STOPPED);
+	for (uint32_t i = 1; i < b->n; i++) /* nobody waits for ever */
+		assert_int_equal(tq_sim_guest_waiting(b->guest[i], 0), 0);
+	while (tq_worker_event(b->w, &e))
+		;
+	bed_check_conservation(b);
+	bed_free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +353,7 @@ int main(void)
 		cmocka_unit_test(addresses_asked_for_are_bounded),
 		cmocka_unit_test(faults_leave_room_for_answers),
 		cmocka_unit_test(receiver_that_breaks_while_awaited_is_named),
+		cmocka_unit_test(stops_are_done_in_parts),
 		cmocka_unit_test(waiters_woken_in_a_step_are_bounded),
 	};
 

@@ -35,8 +35,9 @@
 #define TQ_STEP_VISITS_MAX 16
 #define TQ_STEP_BYTES_MAX (2 * TQ_VISIT_BYTES_MAX)
 #define TQ_STEP_DESCS_MAX 2048
-#define TQ_POLL_DESCS_MAX 512 /* looked at before the visits of a step: polled rings */
+#define TQ_POLL_DESCS_MAX 256 /* looked at before the visits of a step: polled rings */
 #define TQ_STEP_WAKES_MAX 64  /* senders woken by buffers of their receivers */
+#define TQ_COPY_DESCS 64      /* a copy of a flood costs as much: its receiver's ring is cold */
 /* Rings with unpublished entries before a flush in the middle of a step. */
 #define TQ_TOUCHED_MAX 512
 #define TQ_SETTLE_DROPS_MAX 64   /* frames a ring may have dropped in one look */
@@ -90,6 +91,8 @@ struct tq_worker {
 	struct tq_ring_list all;     /* every started tx ring */
 
 	struct tq_worker_counters counters;
+	struct tq_cmd held; /* a RING_STOP that is under way; later commands wait */
+	bool has_held;
 	struct tq_spsc cmds, events;
 	struct tq_cmd cmd_entries[TQ_CMD_RING];
 	struct tq_event event_entries[TQ_EVENT_RING];
@@ -203,13 +206,13 @@ TQ_INLINE bool tq_step_spent(const struct tq_worker *w)
 	return w->step_bytes >= TQ_STEP_BYTES_MAX || w->step_descs >= TQ_STEP_DESCS_MAX;
 }
 /* Copies of the head frame to further members, at most max of them and no more than the step has
- * time for (UINT32_MAX: all). True when the last copy was made or dropped: the frame is counted as
+ * time for. True when the last copy was made or dropped: the frame is counted as
  * taken and the caller completes it. */
 bool tq_flood_copies(struct tq_worker *w, struct tq_ring *ring, const struct tq_frame *frame,
 		     uint32_t max);
-/* Make the remaining copies of a flood that has begun and complete the frame: the ring is about to
- * stop. */
-void tq_flood_finish(struct tq_worker *w, struct tq_ring *ring);
+/* Make remaining copies of a flood that has begun, a bounded number: the ring is about to stop.
+ * True when none is left and the frame is completed. */
+bool tq_flood_finish(struct tq_worker *w, struct tq_ring *ring);
 /* The head whose copies are under way is no flood any more: the copies made stand, it is completed.
  */
 void tq_flood_abandon(struct tq_worker *w, struct tq_ring *ring);
@@ -223,8 +226,10 @@ bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
  * be dropped. */
 bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx);
 void tq_block_on_device(struct tq_worker *w, struct tq_ring *ring, struct tq_device *device);
-/* Everybody who waits for it waits no longer: looked at again among the polled rings. */
-void tq_release_waiters(struct tq_worker *w, struct tq_ring_list *waiters);
+/* Who waits there, at most max, waits no longer: looked at again among the polled rings. */
+void tq_release_waiters(struct tq_worker *w, struct tq_ring_list *waiters, uint32_t max);
+/* Look at a receiver in every step. */
+void tq_rx_watch(struct tq_worker *w, struct tq_ring *rx);
 void tq_rx_unwatch(struct tq_worker *w, struct tq_ring *rx);
 /* A kick of an armed receiver may have been lost: look at it every step again for a while. */
 void tq_rx_look_again(struct tq_worker *w, struct tq_ring *rx);

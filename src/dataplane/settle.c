@@ -82,7 +82,9 @@ void tq_ring_broken(struct tq_worker *w, struct tq_ring *ring)
 		}
 		/* Those who waited for it are looked at again: receiver_down, or another queue of
 		 * the port. */
-		tq_release_waiters(w, &ring->waiters);
+		tq_release_waiters(w, &ring->waiters, TQ_STEP_WAKES_MAX);
+		if (!TAILQ_EMPTY(&ring->waiters))
+			tq_rx_watch(w, ring);
 	}
 	tq_tell_fault(w, ring);
 }

@@ -29,7 +29,7 @@ static void refill_hold(struct tq_worker *w, struct tq_ring *ring)
 	ring->hold_at_ns = w->now_ns;
 }
 
-static void rx_watch(struct tq_worker *w, struct tq_ring *rx)
+void tq_rx_watch(struct tq_worker *w, struct tq_ring *rx)
 {
 	if (rx->on_poll_list || rx->rx_armed)
 		return;
@@ -58,14 +58,14 @@ void tq_rx_look_again(struct tq_worker *w, struct tq_ring *rx)
 		return;
 	tq_rx_unwatch(w, rx);
 	if (!TAILQ_EMPTY(&rx->waiters))
-		rx_watch(w, rx);
+		tq_rx_watch(w, rx);
 }
 
 void tq_rx_suspect(struct tq_worker *w, struct tq_ring *rx)
 {
 	tq_assert(rx->vq.fault != TQ_VQ_OK);
 	tq_rx_unwatch(w, rx);
-	rx_watch(w, rx);
+	tq_rx_watch(w, rx);
 }
 
 bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx)
@@ -91,7 +91,7 @@ bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring 
 	ring->port->counters.wait_receiver_frames++;
 	TAILQ_INSERT_TAIL(&rx->waiters, ring, wait_link);
 	tq_timer_add(w, ring);
-	rx_watch(w, rx);
+	tq_rx_watch(w, rx);
 	return true;
 }
 
@@ -128,11 +128,11 @@ void tq_wait_end(struct tq_worker *w, struct tq_ring *ring)
 	}
 }
 
-void tq_release_waiters(struct tq_worker *w, struct tq_ring_list *waiters)
+void tq_release_waiters(struct tq_worker *w, struct tq_ring_list *waiters, uint32_t max)
 {
 	struct tq_ring *ring;
 
-	while ((ring = TAILQ_FIRST(waiters))) {
+	while (max-- > 0 && (ring = TAILQ_FIRST(waiters))) {
 		tq_wait_end(w, ring);
 		tq_ring_poll(w, ring);
 	}
@@ -181,6 +181,12 @@ void tq_watch_rings(struct tq_worker *w)
 
 	for (rx = TAILQ_FIRST(&w->watched); rx && n > 0; rx = next, n--) {
 		next = TAILQ_NEXT(rx, poll_link);
+		if (TQ_UNLIKELY(rx->state == TQ_RING_BROKEN)) {
+			tq_release_waiters(w, &rx->waiters, TQ_STEP_WAKES_MAX);
+			if (TAILQ_EMPTY(&rx->waiters))
+				tq_rx_unwatch(w, rx);
+			continue;
+		}
 		pending = tq_vq_pending(&rx->vq);
 		if (TQ_UNLIKELY(rx->vq.fault != TQ_VQ_OK)) {
 			tq_ring_broken(w, rx);
