@@ -18,10 +18,18 @@ static bool ring_runs(const struct tq_ring *ring)
 	return ring->state != TQ_RING_STOPPED;
 }
 
-static void no_kick_count(struct tq_worker *w, const struct tq_ring *ring, int add)
+/* A sending ring that runs and cannot be kicked is looked at from time to time. */
+static void follow_kick(struct tq_worker *w, struct tq_ring *ring, bool runs)
 {
-	if (ring->dir == TQ_VQ_TX && ring->kick_slot == UINT32_MAX)
-		w->n_no_kick += (uint32_t)add;
+	bool want = runs && ring->dir == TQ_VQ_TX && ring->kick_slot == UINT32_MAX;
+
+	if (want == ring->on_no_kick_list)
+		return;
+	ring->on_no_kick_list = want;
+	if (want)
+		TAILQ_INSERT_TAIL(&w->no_kick, ring, no_kick_link);
+	else
+		TAILQ_REMOVE(&w->no_kick, ring, no_kick_link);
 }
 
 static void reset_ring(struct tq_ring *ring)
@@ -54,7 +62,7 @@ static int ring_start(struct tq_worker *w, const struct tq_cmd *cmd)
 	ring->kick_fd = cmd->kick_fd;
 	ring->kick_slot = UINT32_MAX;
 	w->conf.io.kick_add(w->conf.io.ctx, ring);
-	no_kick_count(w, ring, 1);
+	follow_kick(w, ring, true);
 	tq_vq_kick_disable(&ring->vq); /* it is polled or watched first */
 	if (ring->dir == TQ_VQ_TX) {
 		TAILQ_INSERT_TAIL(&w->all, ring, all_link);
@@ -105,7 +113,7 @@ static uint16_t ring_stop(struct tq_worker *w, struct tq_ring *ring)
 	tq_timer_del(w, ring); /* publishing may have asked for a late interrupt: it was given */
 	if (ring->unsignalled_ns)
 		tq_signal_now(w, ring);
-	no_kick_count(w, ring, -1);
+	follow_kick(w, ring, false);
 	w->conf.io.kick_del(w->conf.io.ctx, ring);
 	avail_index = tq_vq_stop(&ring->vq);
 	ring->call_fd = ring->kick_fd = -1;
@@ -148,11 +156,10 @@ static void replace_kick(struct tq_worker *w, const struct tq_cmd *cmd)
 		fd_unused(w, cmd, cmd->kick_fd);
 		return;
 	}
-	no_kick_count(w, ring, -1);
 	w->conf.io.kick_del(w->conf.io.ctx, ring);
 	ring->kick_fd = cmd->kick_fd;
 	w->conf.io.kick_add(w->conf.io.ctx, ring);
-	no_kick_count(w, ring, 1);
+	follow_kick(w, ring, true);
 	fd_unused(w, cmd, old_fd);
 	/* A kick between the two fds is lost: look. */
 	if (ring->state == TQ_RING_IDLE)

@@ -344,6 +344,36 @@ static void stops_are_done_in_parts(void **state)
 	bed_free(b);
 }
 
+/* Only rings that cannot be kicked are looked at every 50 us, and only while they run. */
+static void rings_without_kicks_are_looked_at(void **state)
+{
+	struct bed *b = bed_new(2, 64);
+	uint64_t steps;
+
+	(void)state;
+	for (uint32_t round = 0; round < 3; round++) {
+		bed_stop_ring(b, 0, 1);
+		b->guest[0]->no_kick = true;
+		bed_start_ring(b, 0, 1);
+		bed_run(b, MS);
+		steps = tq_worker_counters(b->w)->steps;
+		bed_run(b, 10 * MS);
+		assert_in_range(tq_worker_counters(b->w)->steps - steps, 190, 210);
+		bed_fill(b, 0, 1, 64);
+		bed_run(b, 100000);
+		assert_int_equal(bed_drain(b, 1), 64);
+		bed_stop_ring(b, 0, 1);
+		b->guest[0]->no_kick = false;
+		bed_start_ring(b, 0, 1);
+		bed_run(b, MS);
+		steps = tq_worker_counters(b->w)->steps;
+		bed_run(b, 1000 * MS);
+		assert_in_range(tq_worker_counters(b->w)->steps - steps, 0, 2);
+	}
+	bed_check_conservation(b);
+	bed_free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +383,7 @@ int main(void)
 		cmocka_unit_test(addresses_asked_for_are_bounded),
 		cmocka_unit_test(faults_leave_room_for_answers),
 		cmocka_unit_test(receiver_that_breaks_while_awaited_is_named),
+		cmocka_unit_test(rings_without_kicks_are_looked_at),
 		cmocka_unit_test(stops_are_done_in_parts),
 		cmocka_unit_test(waiters_woken_in_a_step_are_bounded),
 	};

@@ -82,13 +82,14 @@ struct tq_worker {
 	uint64_t step_bytes, step_descs;
 	bool more; /* something was left behind by a bound: call again at once */
 	uint32_t n_touched;
-	uint32_t n_polled, n_watched, n_no_kick;
+	uint32_t n_polled, n_watched;
 	struct tq_ring *touched[TQ_TOUCHED_MAX];
 	struct tq_ring *signal[TQ_TOUCHED_MAX];
 	struct tq_ring_list polled;  /* tx, state POLLED */
 	struct tq_ring_list watched; /* rx with waiters, kicks off, looked at every step */
 	struct tq_ring_list timers;  /* tx with a hold deadline or a late interrupt */
 	struct tq_ring_list all;     /* every started tx ring */
+	struct tq_ring_list no_kick; /* tx without kick fd, looked at every 50 us */
 
 	struct tq_worker_counters counters;
 	struct tq_cmd held; /* a RING_STOP that is under way; later commands wait */

@@ -253,8 +253,8 @@ static void look_without_kick(struct tq_worker *w)
 {
 	struct tq_ring *ring;
 
-	TAILQ_FOREACH(ring, &w->all, all_link) {
-		if (ring->kick_slot != UINT32_MAX || ring->state != TQ_RING_IDLE)
+	TAILQ_FOREACH(ring, &w->no_kick, no_kick_link) {
+		if (ring->state != TQ_RING_IDLE)
 			continue;
 		if (tq_vq_pending(&ring->vq) > 0 || ring->vq.fault != TQ_VQ_OK)
 			tq_ring_poll(w, ring);
@@ -274,7 +274,7 @@ void tq_take_kicks(struct tq_worker *w)
 		if (n == TQ_BURST_MAX)
 			w->kick_look_ns = w->now_ns;
 	}
-	if (w->n_no_kick > 0 && w->now_ns >= w->no_kick_look_ns) {
+	if (!TAILQ_EMPTY(&w->no_kick) && w->now_ns >= w->no_kick_look_ns) {
 		w->no_kick_look_ns = w->now_ns + TQ_NO_KICK_POLL_NS;
 		look_without_kick(w);
 	}

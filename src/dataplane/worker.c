@@ -35,6 +35,7 @@ int tq_worker_new(const struct tq_worker_conf *conf, struct tq_worker **ret_w)
 	TAILQ_INIT(&w->timers);
 	w->timer_next_ns = TQ_TIME_NEVER_NS;
 	TAILQ_INIT(&w->all);
+	TAILQ_INIT(&w->no_kick);
 	memset(w->node_index, 0xff, sizeof(w->node_index));
 	tq_spsc_init(&w->cmds, w->cmd_entries, TQ_CMD_RING, sizeof(struct tq_cmd));
 	tq_spsc_init(&w->events, w->event_entries, TQ_EVENT_RING, sizeof(struct tq_event));
@@ -116,7 +117,7 @@ static uint64_t next_ns(struct tq_worker *w)
 	if (!tq_worker_may_sleep(w))
 		return w->now_ns;
 	next = tq_worker_due_ns(w);
-	if (w->n_no_kick > 0)
+	if (!TAILQ_EMPTY(&w->no_kick))
 		next = TQ_MIN(next, w->no_kick_look_ns);
 	return TQ_MIN(next, tq_devices_next_ns(w));
 }

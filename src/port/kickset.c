@@ -75,14 +75,11 @@ struct tq_kickset *tq_kickset_free(struct tq_kickset *ks)
 	return NULL;
 }
 
-static void slot_arm(struct tq_kickset *ks, uint32_t i, int op)
+static bool slot_arm(struct tq_kickset *ks, uint32_t i, int op)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u64 = slot_data(ks, i) };
 
-	/* A refusal (the fd is of a kind epoll does not take) leaves a ring that is never kicked:
-	 * the worker polls rings without a slot every 50 us, so it falls back to that. */
-	if (epoll_ctl(ks->epoll_fd, op, ks->slot[i].ring->kick_fd, &ev) < 0)
-		ks->slot[i].ring->kick_slot = SLOT_NONE;
+	return epoll_ctl(ks->epoll_fd, op, ks->slot[i].ring->kick_fd, &ev) == 0;
 }
 
 void tq_kickset_add(struct tq_kickset *ks, struct tq_ring *ring)
@@ -97,8 +94,10 @@ void tq_kickset_add(struct tq_kickset *ks, struct tq_ring *ring)
 	ks->slot[i].disarmed = false;
 	ks->slot[i].count = 0;
 	ring->kick_slot = i;
-	slot_arm(ks, i, EPOLL_CTL_ADD);
-	if (ring->kick_slot == SLOT_NONE) {
+	/* A refusal (the fd is of a kind epoll does not take) would leave a ring that is never
+	 * kicked: the worker polls rings without a slot every 50 us, so it falls back to that. */
+	if (!slot_arm(ks, i, EPOLL_CTL_ADD)) {
+		ring->kick_slot = SLOT_NONE;
 		ks->slot[i].ring = NULL;
 		ks->slot[i].next_free = ks->free_first;
 		ks->free_first = i;
@@ -129,10 +128,14 @@ static void rearm_after_storm(struct tq_kickset *ks, uint64_t ms)
 	for (uint32_t i = 0; i < ks->n_slots && ks->n_disarmed > 0; i++) {
 		if (!ks->slot[i].disarmed || ks->slot[i].ms == ms)
 			continue;
+		/* ADD reports a readable fd at once: no kick is lost. Refused (no memory): again in
+		 * the next millisecond. */
+		ks->slot[i].ms = ms;
+		if (!slot_arm(ks, i, EPOLL_CTL_ADD))
+			continue;
+		ks->slot[i].count = 0;
 		ks->slot[i].disarmed = false;
 		ks->n_disarmed--;
-		slot_arm(ks, i,
-			 EPOLL_CTL_ADD); /* ADD reports a readable fd at once: no kick is lost */
 	}
 }
 

@@ -94,6 +94,24 @@ static void a_storm_is_disarmed_and_no_kick_is_lost(void **state)
 	assert_ptr_equal(ring[0], port->tx[0]);
 }
 
+static void a_ring_that_cannot_be_armed_again_is_tried_again(void **state)
+{
+	int fd = port->tx[0]->kick_fd;
+	struct tq_ring *ring[8];
+
+	(void)state;
+	for (uint32_t i = 0; i < 10 * TQ_KICKS_PER_MS_MAX; i++) {
+		kick(fd);
+		tq_kickset_poll(ks, ring, 8, 5 * MS);
+	}
+	port->tx[0]->kick_fd = 1 << 20; /* epoll refuses it */
+	assert_int_equal(tq_kickset_poll(ks, ring, 8, 6 * MS), 0);
+	assert_int_not_equal(port->tx[0]->kick_slot, UINT32_MAX);
+	port->tx[0]->kick_fd = fd;
+	assert_int_equal(tq_kickset_poll(ks, ring, 8, 7 * MS), 1);
+	assert_ptr_equal(ring[0], port->tx[0]);
+}
+
 static void the_bell_wakes_a_sleeper(void **state)
 {
 	struct tq_ring *ring[8];
@@ -146,6 +164,8 @@ int main(void)
 			a_removed_ring_is_not_told_although_a_duplicate_is_kicked, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_storm_is_disarmed_and_no_kick_is_lost, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_ring_that_cannot_be_armed_again_is_tried_again,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(the_bell_wakes_a_sleeper, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_fd_that_epoll_refuses_leaves_the_ring_to_polling,
 						setup, teardown),

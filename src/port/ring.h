@@ -65,7 +65,7 @@ struct tq_ring {
 	bool fault_sent; /* BROKEN: control was told */
 	/* tx: held back since the last interrupt: completions are signalled within 10 ms */
 	bool waited;
-	bool on_poll_list, on_timer_list;
+	bool on_poll_list, on_timer_list, on_no_kick_list;
 	uint64_t empty_since_ns; /* tx, POLLED; rx, watched: since when nothing came */
 	uint64_t unsignalled_ns; /* tx: oldest completion not signalled; 0: none */
 	uint64_t wait_since_ns;  /* BLOCKED, BINDING: since when */
@@ -86,9 +86,10 @@ struct tq_ring {
 	uint32_t dst_last, dst_other; /* the last two different receivers served */
 	uint64_t dst_last_ns, dst_other_ns;
 
-	TAILQ_ENTRY(tq_ring) poll_link; /* POLLED, or rx watched */
-	TAILQ_ENTRY(tq_ring) wait_link; /* BLOCKED: on the receiver's or the device's list */
-	TAILQ_ENTRY(tq_ring) all_link;  /* all started tx rings of the worker */
+	TAILQ_ENTRY(tq_ring) poll_link;    /* POLLED, or rx watched */
+	TAILQ_ENTRY(tq_ring) wait_link;    /* BLOCKED: on the receiver's or the device's list */
+	TAILQ_ENTRY(tq_ring) all_link;     /* all started tx rings of the worker */
+	TAILQ_ENTRY(tq_ring) no_kick_link; /* started tx rings that cannot be kicked */
 	TAILQ_ENTRY(tq_ring)
 	timer_link;                 /* rings with a hold deadline or an unsignalled completion */
 	struct tq_ring *blocked_on; /* rx ring whose waiter list it is on; NULL: a device's */

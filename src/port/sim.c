@@ -88,7 +88,11 @@ bool tq_sim_kick_pending(const struct tq_sim_seat *seat)
 void tq_sim_kick_add(void *ctx, struct tq_ring *ring)
 {
 	struct tq_sim_seat *seat = ctx;
+	const struct tq_sim_guest *g = seat->world->guest[ring->port->id];
 
+	ring->kick_slot = UINT32_MAX;
+	if (g && g->no_kick)
+		return;
 	seat->world->slot[ring->port->id][ring->index] = (struct sim_slot){ ring, seat };
 	ring->kick_slot = 0; /* it has kicks */
 }

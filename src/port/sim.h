@@ -63,7 +63,8 @@ struct tq_sim_guest {
 	struct tq_drv *drv[2 * TQ_QUEUE_PAIRS_MAX]; /* by vhost-user ring index */
 	struct tq_sim_guest_counters counters;
 	uint64_t interrupts[2 * TQ_QUEUE_PAIRS_MAX]; /* by ring */
-	bool refill; /* receive buffers are posted again as they are taken; default true */
+	bool refill;  /* receive buffers are posted again as they are taken; default true */
+	bool no_kick; /* rings started from now on cannot be kicked */
 };
 
 /* Rings laid out, receive buffers posted. Returns 0; -ENOMEM; -EINVAL. */
