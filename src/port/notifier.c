@@ -2,7 +2,9 @@
  * Copyright the tenant-qos authors */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,18 +33,29 @@ struct tq_notifier {
 	int helper_entries[HELPER_RING];
 };
 
+/* A counter that is full has a signal in it already. A VMM that fills it and clears the flag between
+ * these calls still holds this thread, and nothing else, until its eventfd is read. */
+static void helper_write(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	uint64_t one = 1;
+
+	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT) || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		return;
+	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
 static void *helper_main(void *arg)
 {
 	struct tq_notifier *n = arg;
-	uint64_t one = 1;
 	char wake;
 	int fd;
 
 	while (read(n->helper_fd[0], &wake, 1) == 1) {
 		while (tq_spsc_pop(&n->helper_fds, &fd)) {
-			/* May block on a hostile eventfd: only this thread suffers. */
-			if (write(fd, &one, sizeof(one)) < 0)
-				continue;
+			helper_write(fd);
+			close(fd);
 		}
 	}
 	return NULL;
@@ -65,7 +78,7 @@ static int helper_start(struct tq_notifier *n)
 	return -err;
 }
 
-int tq_notifier_new(struct tq_notifier **ret_n)
+static int notifier_new(bool may_aio, struct tq_notifier **ret_n)
 {
 	struct tq_notifier *n = calloc(1, sizeof(*n));
 	int err = 0;
@@ -80,7 +93,7 @@ int tq_notifier_new(struct tq_notifier **ret_n)
 	}
 	for (uint32_t i = 0; i < BATCH; i++)
 		n->iocb_ptr[i] = &n->iocb[i];
-	if (syscall(SYS_io_setup, BATCH, &n->aio) < 0)
+	if (!may_aio || syscall(SYS_io_setup, BATCH, &n->aio) < 0)
 		err = helper_start(n);
 	if (err)
 		goto fail;
@@ -91,14 +104,28 @@ fail:
 	return err;
 }
 
+int tq_notifier_new(struct tq_notifier **ret_n)
+{
+	return notifier_new(true, ret_n);
+}
+
+int tq_notifier_new_thread(struct tq_notifier **ret_n)
+{
+	return notifier_new(false, ret_n);
+}
+
 struct tq_notifier *tq_notifier_free(struct tq_notifier *n)
 {
+	int fd;
+
 	if (!n)
 		return NULL;
 	if (n->helper_fd[0] >= 0) {
 		shutdown(n->helper_fd[1], SHUT_RDWR);
 		pthread_cancel(n->helper);
 		pthread_join(n->helper, NULL);
+		while (tq_spsc_pop(&n->helper_fds, &fd))
+			close(fd);
 		close(n->helper_fd[0]);
 		close(n->helper_fd[1]);
 	}
@@ -145,12 +172,17 @@ static void iocb_fill(struct tq_notifier *n, struct iocb *iocb, int fd)
 
 static void helper_push(struct tq_notifier *n, int fd)
 {
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	char wake = 1;
 
-	/* Full: the helper is stuck on a hostile fd; a lost interrupt is what that guest's
+	/* A copy, because control may close fd, and its number be somebody else's, before the helper
+	 * comes to it. Full: the helper is stuck on a hostile fd; a lost interrupt is what that guest's
 	 * neighbours must not notice for long, so it is signalled again with the next completion.
 	 * */
-	tq_spsc_push(&n->helper_fds, &fd);
+	if (copy < 0)
+		return;
+	if (!tq_spsc_push(&n->helper_fds, &copy))
+		close(copy);
 	send(n->helper_fd[1], &wake, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

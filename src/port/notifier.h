@@ -25,6 +25,8 @@ enum tq_notifier_mode { TQ_NOTIFIER_AIO, TQ_NOTIFIER_THREAD };
 
 /* Returns 0; -ENOMEM; -errno of memfd_create or pthread_create. */
 int tq_notifier_new(struct tq_notifier **ret_n);
+/* As where io_setup is not permitted; for tests. */
+int tq_notifier_new_thread(struct tq_notifier **ret_n);
 struct tq_notifier *tq_notifier_free(struct tq_notifier *n); /* accepts NULL */
 enum tq_notifier_mode tq_notifier_mode(const struct tq_notifier *n);
 

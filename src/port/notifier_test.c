@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -73,6 +74,33 @@ static void a_full_blocking_eventfd_does_not_hold_the_worker(void **state)
 	close(other.call_fd);
 }
 
+/* Where there is a helper thread instead, one hostile eventfd must not take the others' signals. */
+static void a_full_blocking_eventfd_does_not_hold_the_helper(void **state)
+{
+	struct tq_ring full = { .call_kind = TQ_CALL_EVENTFD },
+		       other = { .call_kind = TQ_CALL_EVENTFD };
+	struct tq_ring *list[] = { &full, &other };
+	struct pollfd p = { .events = POLLIN };
+	uint64_t value = UINT64_MAX - 1;
+	struct tq_notifier *n;
+
+	(void)state;
+	assert_int_equal(tq_notifier_new_thread(&n), 0);
+	assert_int_equal(tq_notifier_mode(n), TQ_NOTIFIER_THREAD);
+	full.call_fd = eventfd(0, 0); /* blocking */
+	other.call_fd = eventfd(0, EFD_NONBLOCK);
+	assert_int_equal(write(full.call_fd, &value, sizeof(value)), sizeof(value));
+	p.fd = other.call_fd;
+	for (uint32_t i = 0; i < 3; i++) {
+		tq_notifier_signal(n, list, 2);
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		assert_int_equal(read(other.call_fd, &value, sizeof(value)), sizeof(value));
+	}
+	tq_notifier_free(n);
+	close(full.call_fd);
+	close(other.call_fd);
+}
+
 static void a_full_socket_does_not_hold_the_worker(void **state)
 {
 	struct tq_ring ring = { .call_kind = TQ_CALL_SOCKET };
@@ -120,6 +148,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_eventfd_is_signalled_once),
 		cmocka_unit_test(a_full_blocking_eventfd_does_not_hold_the_worker),
+		cmocka_unit_test(a_full_blocking_eventfd_does_not_hold_the_helper),
 		cmocka_unit_test(a_full_socket_does_not_hold_the_worker),
 		cmocka_unit_test(closed_and_absent_fds_are_skipped),
 	};
