@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -104,6 +105,19 @@ fail:
 	return err;
 }
 
+/* It ends by itself, unless it is held in a write. */
+static void helper_join(struct tq_notifier *n)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	if (pthread_timedjoin_np(n->helper, NULL, &until) == 0)
+		return;
+	pthread_cancel(n->helper);
+	pthread_join(n->helper, NULL);
+}
+
 int tq_notifier_new(struct tq_notifier **ret_n)
 {
 	return notifier_new(true, ret_n);
@@ -122,8 +136,7 @@ struct tq_notifier *tq_notifier_free(struct tq_notifier *n)
 		return NULL;
 	if (n->helper_fd[0] >= 0) {
 		shutdown(n->helper_fd[1], SHUT_RDWR);
-		pthread_cancel(n->helper);
-		pthread_join(n->helper, NULL);
+		helper_join(n);
 		while (tq_spsc_pop(&n->helper_fds, &fd))
 			close(fd);
 		close(n->helper_fd[0]);
