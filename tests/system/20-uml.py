@@ -21,7 +21,6 @@ tenants:
       red2: {{mac: "{MACS['red2']}"}}
 """
 CAP = 20 * measure.MBIT
-SINK = "tqload sink 5001"
 
 
 def start(lab, daemon, *names):
@@ -36,7 +35,7 @@ def start(lab, daemon, *names):
 
 def under_cap(tap_, daemon, sender, receiver, name, load, seconds):
     """Run a load from red1 to red2 under the cap; judge bound, rate and losses."""
-    sink = receiver.start(SINK)
+    sink = receiver.start_sink()
     before = daemon.stats()
     job = sender.start(load)
     time.sleep(1)
@@ -44,7 +43,7 @@ def under_cap(tap_, daemon, sender, receiver, name, load, seconds):
     time.sleep(seconds - 2)
     last = (daemon.stats(), receiver.counters())
     report = sender.join(job, seconds + 20).numbers()
-    time.sleep(0.2)
+    receiver.wait_quiet()
     got = receiver.stop(sink).numbers()
     after = daemon.settled()
     a, b = first[0].port("red1"), last[0].port("red1")
@@ -64,7 +63,7 @@ def under_cap(tap_, daemon, sender, receiver, name, load, seconds):
 
 def traffic(tap_, daemon, red1, red2):
     tap_.equal((red1.ping("10.0.0.2"), red2.ping("10.0.0.1")), (3, 3), "ping both ways")
-    sink = red2.start(SINK)
+    sink = red2.start_sink()
     job = red1.start("tqload tcp 10.0.0.2 5001 1 2")
     report = red1.join(job, 20).numbers()
     rate = report["tcp_bytes"] * 8 / 2
@@ -100,7 +99,7 @@ def bound_address(tap_, daemon, red1):
 
 def killed(tap_, lab, daemon, red1, red2):
     """kill -9 of the receiver under traffic; a new guest takes its place."""
-    red2.start(SINK)
+    red2.start_sink()
     job = red1.start("tqload udp 10.0.0.2 5001 1472 20 2000")
     time.sleep(0.5)
     red2.kill()

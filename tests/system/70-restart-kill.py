@@ -45,7 +45,7 @@ def guests(tap_, lab, daemon):
     for i, guest in enumerate(pair):
         guest.wait_ready(30)
         guest.configure((A, B)[i], f"10.0.0.{i + 1}/24")
-    pair[1].start("tqload sink 5001")
+    pair[1].start_sink()
     pair[0].start("tqload udp 10.0.0.2 5001 200 30")
     time.sleep(0.5)
     pair[0].kill()

@@ -30,7 +30,7 @@ def guests(lab, kind):
         guest.configure(f"52:54:00:00:00:0{i + 1}", f"10.0.0.{i + 1}/24")
     print(f"{kind}: two guests up in {time.monotonic() - begin_s:.1f} s, ping answers:",
           pair[0].ping("10.0.0.2"), "of 3")
-    sink = pair[1].start("tqload sink 5001")
+    sink = pair[1].start_sink()
     for name, load in LOADS:
         job = pair[0].start(f"tqload {load}")
         time.sleep(0.7)

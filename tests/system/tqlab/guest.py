@@ -138,6 +138,13 @@ class Guest:
         """End a background command with SIGTERM and give its output."""
         return self.collect((self._send("stop", str(number)), f"stop {number}"), timeout_s, False)
 
+    def start_sink(self, port=5001):
+        """A receiver for TCP and UDP; returns when it listens."""
+        handle = self.start(f"tqload sink {port}")
+        self.run(f"i=0; until grep -q ':{port:04X} ' /proc/net/udp || [ $i = 200 ]; do "
+                 "i=$((i + 1)); usleep 20000; done; [ $i != 200 ]")
+        return handle
+
     def configure(self, mac, address, ifname=None, mtu=1500, neighbours=()):
         """Bring up an interface.  address as 10.0.0.1/24; neighbours: (address, mac), so
         that no ARP is needed where a test counts frames."""
@@ -153,6 +160,13 @@ class Guest:
         """The interface's counters and the guest's clock, read together: see stat() in
         guest/tqload.c."""
         return self.run(f"tqload stat {ifname or self.ifname}", timeout_s).numbers()
+
+    def wait_quiet(self, timeout_s=5):
+        """Until nothing arrives any more for 0.3 s."""
+        end, last = time.monotonic() + timeout_s, -1
+        while time.monotonic() < end and (now := self.counters()["rx_frames"]) != last:
+            last = now
+            time.sleep(0.3)
 
     def tcp_counters(self):
         """{name: value} of the guest's TCP, from /proc/net/snmp and /proc/net/netstat."""
