@@ -9,7 +9,8 @@
 
 #include "dataplane/internal.h"
 
-#define RX_BURST 32
+#define COPIES_STEP_MAX 64  /* into guests, of one device */
+#define QUIET_NS 1000000ULL /* a device that brought nothing for so long is looked at less often */
 
 static void device_drop(struct tq_device *device, enum tq_drop_reason reason)
 {
@@ -32,7 +33,11 @@ void tq_device_drop_pending(struct tq_device *device)
 		rte_pktmbuf_free(device->pending[i].mbuf);
 		device_drop(device, TQ_DROP_RECEIVER_DOWN);
 	}
+	while (device->burst_at < device->burst_n)
+		/* not counted as received yet */
+		rte_pktmbuf_free(device->burst[device->burst_at++]);
 	device->pending_n = 0;
+	device->flood_copies = device->flood_cursor = 0;
 	device->counters.rx_pending_frames = 0;
 }
 
@@ -109,27 +114,49 @@ static enum tq_drop_reason classify_inbound(const struct tq_worker *w,
 	return TQ_DROP_NONE;
 }
 
-static void flood_inbound(struct tq_worker *w, struct tq_device *device,
-			  const struct tq_frame *frame, uint32_t network)
+static void count_received(struct tq_device *device, const struct rte_mbuf *mbuf)
+{
+	device->counters.rx_frames++;
+	device->counters.rx_bytes += rte_pktmbuf_pkt_len(mbuf);
+}
+
+/* Copies of burst[burst_at] to further members, at most *budget. As with a guest's flood, the frame
+ * counts as received with its first copy, and the cursor survives a new snapshot. True when it is
+ * done with. */
+static bool flood_inbound(struct tq_worker *w, struct tq_device *device,
+			  const struct rte_mbuf *mbuf, const struct tq_frame *frame,
+			  uint32_t network, uint32_t *budget)
 {
 	const struct tq_snap_network *net = &w->snap->network[network];
-	uint32_t copies = 0;
+	const uint32_t *member = &w->snap->member[net->member_first];
 
 	for (uint32_t i = 0; i < net->member_n; i++) {
 		enum tq_drop_reason reason;
 
-		if (!tq_copy_to_port(w, w->snap->member[net->member_first + i], 0, frame, &reason))
+		if (device->flood_copies > 0 && member[i] < device->flood_cursor)
 			continue;
-		copies++;
+		if (*budget == 0) {
+			device->flood_cursor = member[i];
+			return false;
+		}
+		if (!tq_copy_to_port(w, member[i], 0, frame, &reason))
+			continue;
+		--*budget;
+		if (device->flood_copies++ == 0)
+			count_received(device, mbuf);
+		else
+			device->counters.rx_replicated_frames++;
 		if (reason == TQ_DROP_NONE)
 			device->counters.rx_delivered_frames++;
 		else
 			device_drop(device, reason);
 	}
-	if (copies == 0)
+	if (device->flood_copies == 0) {
+		count_received(device, mbuf);
 		device_drop(device, TQ_DROP_NO_DESTINATION);
-	else
-		device->counters.rx_replicated_frames += copies - 1;
+	}
+	device->flood_copies = 0;
+	return true;
 }
 
 /* May this reason go away if we wait? */
@@ -174,35 +201,46 @@ static void add_pending(struct tq_worker *w, struct tq_device *device, struct rt
 					    .deadline_ns = w->now_ns + TQ_DEVICE_HOLD_NS };
 }
 
-static void handle_inbound(struct tq_worker *w, struct tq_device *device, struct rte_mbuf *mbuf)
+/* The next frame of the burst. False when its copies took the whole budget and some are missing. */
+static bool handle_inbound(struct tq_worker *w, struct tq_device *device, struct rte_mbuf *mbuf,
+			   uint32_t *budget)
 {
 	struct tq_frame frame;
-	uint32_t network, dst;
+	uint32_t network, dst = TQ_DST_NONE;
 	uint16_t vlan;
 	enum tq_drop_reason reason;
 
-	device->counters.rx_frames++;
-	device->counters.rx_bytes += rte_pktmbuf_pkt_len(mbuf);
 	if (!frame_of_mbuf(mbuf, &frame, &vlan))
 		reason = rte_pktmbuf_data_len(mbuf) < TQ_ETH_HDR_BYTES ? TQ_DROP_RUNT
 								       : TQ_DROP_VLAN;
 	else
 		reason = classify_inbound(w, device, &frame, vlan, &network, &dst);
 	if (reason == TQ_DROP_NONE && dst == TQ_DST_FLOOD) {
-		flood_inbound(w, device, &frame, network);
-	} else if (reason == TQ_DROP_NONE) {
+		if (!flood_inbound(w, device, mbuf, &frame, network, budget))
+			return false;
+		rte_pktmbuf_free(mbuf);
+		return true;
+	}
+	/* A flood that a new policy made something else has its copies on their way: it was
+	 * received. */
+	if (device->flood_copies == 0)
+		count_received(device, mbuf);
+	device->flood_copies = 0;
+	--*budget;
+	if (reason == TQ_DROP_NONE) {
 		/* Order for one receiver is kept: nothing overtakes a frame that waits. */
 		reason = has_pending(device, dst, device->pending_n)
 				 ? TQ_DROP_RECEIVER_FULL
 				 : deliver_inbound(w, device, dst, &frame);
 		if (may_wait(reason)) {
 			add_pending(w, device, mbuf, dst, reason);
-			return;
+			return true;
 		}
 	}
 	if (reason != TQ_DROP_NONE)
 		device_drop(device, reason);
 	rte_pktmbuf_free(mbuf);
+	return true;
 }
 
 static void retry_pending(struct tq_worker *w, struct tq_device *device)
@@ -228,10 +266,25 @@ static void retry_pending(struct tq_worker *w, struct tq_device *device)
 	device->pending_n = kept;
 }
 
+static void take_burst(struct tq_worker *w, struct tq_device *device)
+{
+	/* Room for a whole burst of waiting frames, or the device keeps what it has. */
+	if (w->now_ns < device->look_at_ns ||
+	    device->pending_n > TQ_DEVICE_PENDING - TQ_DEVICE_BURST)
+		return;
+	device->burst_at = 0;
+	device->burst_n = tq_device_rx(device, device->burst, TQ_DEVICE_BURST);
+	if (device->burst_n > 0)
+		device->heard_ns = device->look_at_ns = w->now_ns;
+	else if (w->now_ns - device->heard_ns < QUIET_NS)
+		device->look_at_ns = w->now_ns + TQ_DEVICE_LOOK_NS / 4;
+	else
+		device->look_at_ns = w->now_ns + TQ_DEVICE_LOOK_NS;
+}
+
 static void run_device(struct tq_worker *w, struct tq_device *device)
 {
-	struct rte_mbuf *mbuf[RX_BURST];
-	uint32_t n;
+	uint32_t budget = COPIES_STEP_MAX;
 
 	if (device->stash_n > 0)
 		tq_device_flush(device);
@@ -239,13 +292,13 @@ static void run_device(struct tq_worker *w, struct tq_device *device)
 		tq_release_waiters(w, &device->waiters, TQ_STEP_WAKES_MAX);
 	if (device->pending_n > 0)
 		retry_pending(w, device);
-	/* Room for a whole burst of waiting frames, or the device keeps what it has. */
-	if (w->now_ns >= device->look_at_ns && device->pending_n <= TQ_DEVICE_PENDING - RX_BURST) {
-		n = tq_device_rx(device, mbuf, RX_BURST);
-		for (uint32_t i = 0; i < n; i++)
-			handle_inbound(w, device, mbuf[i]);
-		w->did += n;
-		device->look_at_ns = n > 0 ? w->now_ns : w->now_ns + TQ_DEVICE_LOOK_NS / 4;
+	if (device->burst_at == device->burst_n)
+		take_burst(w, device);
+	while (device->burst_at < device->burst_n && budget > 0) {
+		w->did++;
+		if (!handle_inbound(w, device, device->burst[device->burst_at], &budget))
+			break;
+		device->burst_at++;
 	}
 	device->counters.rx_pending_frames = device->pending_n;
 }
@@ -274,7 +327,8 @@ uint64_t tq_devices_next_ns(const struct tq_worker *w)
 
 		if (!device)
 			continue;
-		if (device->stash_n > 0 || device->pending_n > 0)
+		if (device->stash_n > 0 || device->pending_n > 0 ||
+		    device->burst_at < device->burst_n)
 			return w->now_ns;
 		next = TQ_MIN(next, device->look_at_ns);
 	}

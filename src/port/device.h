@@ -22,6 +22,7 @@
 
 #define TQ_DEVICE_STASH 64
 #define TQ_DEVICE_PENDING 64
+#define TQ_DEVICE_BURST 32
 
 struct rte_mbuf;
 struct rte_mempool;
@@ -56,7 +57,13 @@ struct tq_device {
 	struct rte_mbuf *stash[TQ_DEVICE_STASH];
 	uint32_t pending_n;
 	struct tq_device_pending pending[TQ_DEVICE_PENDING];
-	uint64_t look_at_ns;         /* next rx_burst */
+	uint64_t look_at_ns; /* next rx_burst */
+	uint64_t heard_ns;   /* the last one that brought something */
+	/* what the last rx_burst brought; a flood in it may take several steps */
+	uint32_t burst_n, burst_at;
+	struct rte_mbuf *burst[TQ_DEVICE_BURST];
+	uint32_t flood_cursor;       /* lowest port id without a copy */
+	uint32_t flood_copies;       /* of burst[burst_at], made so far; 0: not begun */
 	struct tq_ring_list waiters; /* senders that wait for room */
 	TAILQ_ENTRY(tq_device) all_link;
 	struct tq_device_counters counters TQ_CACHE_ALIGNED;
