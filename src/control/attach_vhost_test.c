@@ -347,10 +347,12 @@ static void test_killed_in_every_state(void **state)
 		die_after(&w, f, i % 9);
 		wait_state(&w, 0, TQ_PORT_LISTENING);
 	}
-	for (int i = 0; i < 1000 && (count_fds() != fds || count_maps() != maps); i++)
-		pump_ms(&w, 1); /* the mapper gives memory back in its own thread */
-	assert_int_equal(count_fds(), fds);
-	assert_int_equal(count_maps(), maps);
+	for (int i = 0; i < 1000 && (count_fds() > fds || count_maps() > maps); i++)
+		pump_ms(&w, 1);
+	/* Fewer is fine: the mapper gives memory back in its own thread, perhaps after it was
+	 * counted above. */
+	assert_in_range(count_fds(), 0, fds);
+	assert_in_range(count_maps(), 0, maps);
 	/* And the neighbour has noticed nothing. */
 	assert_int_equal(status(&w, 1).attaches, 1);
 	assert_int_equal(status(&w, 1).state, TQ_PORT_RUNNING);
