@@ -300,8 +300,8 @@ static void check_memory(struct exam *e)
 	tq_unit_print(TQ_UNIT_SIZE, need_bytes, need);
 	tq_unit_print(TQ_UNIT_SIZE, free_bytes, have);
 	snprintf(fix, sizeof(fix), "sysctl -w vm.nr_hugepages=%llu",
-		 (unsigned long long)(page_bytes ? (need_bytes + page_bytes - 1) / page_bytes + 2
-						 : 64));
+		 (unsigned long long)(meminfo_kib(e, "HugePages_Total") +
+				      (page_bytes ? need_bytes / page_bytes + 2 : 64)));
 	if (free_bytes >= need_bytes)
 		OK(e->f, "hugepages", "%s free, %s wanted", have, need);
 	else if (mode == TQ_MEMORY_HUGEPAGES)
@@ -326,7 +326,8 @@ static void check_limits(struct exam *e)
 
 	if (*e->root)
 		return;
-	/* A port: listening socket, connection, back channel, one descriptor a memory region, three a ring. */
+	/* A port: listening socket, connection, back channel, one descriptor a memory region, three
+	 * a ring. */
 	for (uint32_t i = 0; e->ask->model && i < e->ask->model->n_ports; i++)
 		need += 4 + 8 + 6ULL * e->ask->model->ports[i].queue_pairs;
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {

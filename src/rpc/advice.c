@@ -44,8 +44,8 @@ static void limit(struct scene *s, const struct tq_port_conf *port, const char *
 		COMMAND(s, "tqosctl set tenants.%s.%s.%s %s", s->tenant->name, dir, key, twice);
 }
 
-/* Which receiver's limit? That of the network's ports that had to wait for credit the longest in the last
- * seconds; NULL when none did. */
+/* Which receiver's limit? That of the network's ports that had to wait for credit the longest in
+ * the last seconds; NULL when none did. */
 static const struct tq_port_conf *limited_receiver(const struct scene *s, bool pps)
 {
 	const struct tq_port_conf *best = NULL;
@@ -91,7 +91,8 @@ static void link_share(struct scene *s)
 	char capacity[TQ_UNIT_TEXT_MAX], min[TQ_UNIT_TEXT_MAX];
 	const struct tq_link *busy = fabric;
 
-	/* Of frames that may leave by both, the link with a capacity is the one others compete for. */
+	/* Of frames that may leave by both, the link with a capacity is the one others compete
+	 * for. */
 	if (up && up->capacity_bits_s && !fabric->capacity_bits_s)
 		busy = up;
 	tq_unit_print(TQ_UNIT_RATE, s->tenant->tx.min_bits_s, min);

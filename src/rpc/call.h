@@ -3,11 +3,13 @@
 
 /* call.h - one request: from a line to a method, from a result to a line.
  *
- * Why:     keeps JSON-RPC apart from sockets (server.c) and from what methods do (method_*.c), so that tests
- *          and the fuzzer feed lines without a socket.
+ * Why:     keeps JSON-RPC apart from sockets (server.c) and from what methods do (method_*.c), so
+ *          that tests and the fuzzer feed lines without a socket.
  * Thread:  the control thread.
- * Memory:  a call is freed by tq_rpc_answer() or tq_rpc_refuse(), whichever is called, exactly once.
- * Error:   -327xx are JSON-RPC's own codes; -320xx ours (enum tq_rpc_code), each with the exit code of tqosctl.
+ * Memory:  a call is freed by tq_rpc_answer() or tq_rpc_refuse(), whichever is called, exactly
+ *          once.
+ * Error:   -327xx are JSON-RPC's own codes; -320xx ours (enum tq_rpc_code), each with the exit code
+ *          of tqosctl.
  */
 #ifndef TQ_RPC_CALL_H
 #define TQ_RPC_CALL_H
@@ -92,7 +94,8 @@ json_t *tq_rpc_result(const struct tq_rpc_call *call);
 /* A text parameter, or NULL when it is absent. Valid while the call is. */
 const char *tq_rpc_param(const struct tq_rpc_call *call, const char *name);
 
-/* An error answer without a call ("64 clients are connected"): heap text without newline; NULL without memory. */
+/* An error answer without a call ("64 clients are connected"): heap text without newline; NULL
+ * without memory. */
 char *tq_rpc_error_line(enum tq_rpc_code code, const struct tq_err *err);
 
 /* All methods in the order of methods.def, NULL behind the last. */

@@ -28,7 +28,8 @@ const char *tq_rpc_cause_name(const struct tq_rpc_cause *cause)
 	return NULL;
 }
 
-/* Counters are read while workers write them; a later sample is never below, but a port may be younger. */
+/* Counters are read while workers write them; a later sample is never below, but a port may be
+ * younger. */
 static uint64_t grown(uint64_t now, uint64_t old)
 {
 	return now > old ? now - old : 0;

@@ -67,7 +67,8 @@ static void call_end(struct tq_rpc_call *call, const char *key, json_t *body)
 	if (call->answer && call->id) {
 		json_t *reply = json_object();
 
-		/* An answer that finds no memory becomes none: the client's own time limit ends it. */
+		/* An answer that finds no memory becomes none: the client's own time limit ends
+		 * it. */
 		json_object_set_new(reply, "jsonrpc", json_string("2.0"));
 		json_object_set(reply, "id", call->id);
 		json_object_set(reply, key, body);
@@ -158,7 +159,8 @@ struct param {
 	bool optional, array;
 };
 
-/* One line of methods.def's list: "?name: array of text, what it is". Returns behind it; NULL at the end. */
+/* One line of methods.def's list: "?name: array of text, what it is". Returns behind it; NULL at
+ * the end. */
 static const char *param_next(const char *at, struct param *ret)
 {
 	const char *colon = strchr(at, ':');
@@ -237,7 +239,8 @@ static int read_request(struct tq_rpc_call *call, const json_t *req, struct tq_e
 	json_t *id = json_object_get(req, "id");
 	json_t *params = json_object_get(req, "params");
 
-	/* Whatever is wrong behind this line is answered under its id; without a valid one, under null. */
+	/* Whatever is wrong behind this line is answered under its id; without a valid one, under
+	 * null. */
 	call->id = !id || json_is_string(id) || json_is_number(id) ? json_incref(id) : json_null();
 	if (!json_is_object(req)) {
 		call->id = json_null();

@@ -5,7 +5,8 @@
  *
  * Why:     u64, absent texts and the names of units are written one way everywhere.
  * Thread:  any.
- * Memory:  as jansson: a NULL container (out of memory) is accepted and ignored, so that only the end checks.
+ * Memory:  as jansson: a NULL container (out of memory) is accepted and ignored, so that only the
+ *          end checks.
  */
 #ifndef TQ_RPC_JSON_H
 #define TQ_RPC_JSON_H
@@ -28,9 +29,11 @@ void tq_json_set_place(json_t *object, int line, int column);
 /* A MAC address in the order of tq_mac_load(); null when 0. */
 void tq_json_set_mac(json_t *object, const char *key, uint64_t mac);
 
-/* The value at path of a document: numbers canonical, units last in the names. NULL: nothing is there. */
+/* The value at path of a document: numbers canonical, units last in the names. NULL: nothing is
+ * there. */
 json_t *tq_json_conf(const struct tq_conf *conf, const char *path);
-/* [{"path", "old", "new"}]: what must change to get from a to b; only rows whose path is in `only`, unless NULL. */
+/* [{"path", "old", "new"}]: what must change to get from a to b; only rows whose path is in `only`,
+ * unless NULL. */
 json_t *tq_json_changes(const struct tq_conf_diff *diff, const struct tq_conf_diff *only);
 
 #endif

@@ -22,8 +22,8 @@
 /* For parameters that only some callers may use. False: *reterr says who may. */
 bool tq_rpc_may_change(const struct tq_rpc_call *call, const char *what, struct tq_err *reterr);
 
-/* Where the time of a port's frames went, and which frames were lost, between two samples. Every waiting or
- * dropped frame is in exactly one row. */
+/* Where the time of a port's frames went, and which frames were lost, between two samples. Every
+ * waiting or dropped frame is in exactly one row. */
 #define TQ_RPC_CAUSES_MAX (TQ_WAIT_N + TQ_DROP_N + 3)
 
 enum tq_rpc_kind {
@@ -46,18 +46,21 @@ struct tq_rpc_cause {
 /* "tenant_max", "receiver_full", "uplink", "binding", a drop reason. */
 const char *tq_rpc_cause_name(const struct tq_rpc_cause *cause);
 
-/* Waits first, the longest first, then drops, the most frames first; rows without time and frames are left out.
+/* Waits first, the longest first, then drops, the most frames first; rows without time and frames
+ * are left out.
  *   n_queues   sending virtqueues that run; 0 counts as 1
  *   ret_cause  [out] shape [TQ_RPC_CAUSES_MAX]
  * Returns how many. */
 uint32_t tq_rpc_causes(const struct tq_port_sample *old, const struct tq_port_sample *now,
 		       uint32_t n_queues, struct tq_rpc_cause *ret_cause);
-/* The wait with the largest share if it is at least this much of the window; else NULL: not limited. */
+/* The wait with the largest share if it is at least this much of the window; else NULL: not
+ * limited. */
 #define TQ_RPC_LIMITED_PPM 20000
 const struct tq_rpc_cause *tq_rpc_limit(const struct tq_rpc_cause *cause, uint32_t n);
 uint32_t tq_rpc_tx_running(const struct tq_port_status *status);
 
-/* What it means here, and the command that changes it (empty: none does). port is an index of the model. */
+/* What it means here, and the command that changes it (empty: none does). port is an index of the
+ * model. */
 struct tq_rpc_advice {
 	char why[320];
 	char command[256];

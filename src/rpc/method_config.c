@@ -57,7 +57,8 @@ static int read_document(struct tq_rpc_call *call, struct tq_conf **ret_conf, co
 	if (text) {
 		rc = tq_conf_parse_text(name ? name : "(text)", text, strlen(text), ret_conf, &err);
 	} else {
-		/* Errors quote the file: only those who may read all of the daemon's files name one. */
+		/* Errors quote the file: only those who may read all of the daemon's files name
+		 * one. */
 		if (file && !tq_rpc_may_change(call, "reading a file by the daemon", &err)) {
 			tq_rpc_refuse(call, TQ_RPC_PERMISSION, &err);
 			return -EPERM;
@@ -171,8 +172,8 @@ static void change_done(void *arg)
 	free(ch);
 }
 
-/* Make conf (taken over) the running document and answer with result (taken over) and what changed. from_file:
- * the document was read from a file. */
+/* Make conf (taken over) the running document and answer with result (taken over) and what changed.
+ * from_file: the document was read from a file. */
 static void change(struct tq_rpc_call *call, struct tq_conf *conf, json_t *result, bool from_file)
 {
 	struct tq_control *c = call->env->control;

@@ -46,7 +46,8 @@ static json_t *flow_json(const struct flow *f, bool tx)
 	return o;
 }
 
-/* tx: bytes as charged, so that they compare with the limits. rx: charged too where there is a limit, else L2. */
+/* tx: bytes as charged, so that they compare with the limits. rx: charged too where there is a
+ * limit, else L2. */
 static void set_flows(json_t *o, const struct tq_shape *tx, const struct tq_shape *rx,
 		      const struct tq_port_counters *a, const struct tq_port_counters *b,
 		      const struct tq_node_stats *rx_a, const struct tq_node_stats *rx_b,

@@ -64,8 +64,8 @@ static json_t *totals_json(const struct tq_control *c)
 	tq_json_set_u64(o, "dropped_frames", t.dropped_frames);
 	tq_json_set_u64(o, "waiting_frames", t.waiting_frames);
 	tq_json_set_u64(o, "received_frames", t.received_frames);
-	/* taken + replicated - delivered - dropped - waiting. Counters are read while frames move: not 0 for a
-	 * moment is no fault, not 0 at rest is one. */
+	/* taken + replicated - delivered - dropped - waiting. Counters are read while frames move:
+	 * not 0 for a moment is no fault, not 0 at rest is one. */
 	in = t.taken_frames + t.replicated_frames;
 	out = t.delivered_frames + t.dropped_frames + t.waiting_frames;
 	json_object_set_new(o, "unaccounted_frames", json_integer((json_int_t)(in - out)));

@@ -187,8 +187,8 @@ static void on_event(struct bufferevent *bev TQ_UNUSED, short what, void *arg)
 	struct client *c = arg;
 
 	if (what & BEV_EVENT_EOF) {
-		/* `printf ... | nc -N`: answer what was asked, then close.  A last line without newline may
-		 * have been cut off and is not run. */
+		/* `printf ... | nc -N`: answer what was asked, then close.  A last line without
+		 * newline may have been cut off and is not run. */
 		c->ending = true;
 		client_turn(c);
 	} else if (what & BEV_EVENT_ERROR) {
@@ -253,7 +253,8 @@ static void on_accept(evutil_socket_t sock, short what TQ_UNUSED, void *arg)
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-			/* The connection stays in the backlog; the tick tries again instead of spinning. */
+			/* The connection stays in the backlog; the tick tries again instead of
+			 * spinning. */
 			tq_log_error("rpc", "no connection accepted error=\"%s\"", strerror(errno));
 			event_del(s->accept_ev);
 		}

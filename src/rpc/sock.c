@@ -153,7 +153,8 @@ int tq_rpc_sock_access(const char *path, const char *group, bool required, struc
 			    group);
 		return rc;
 	}
-	/* In a group that was only a default and cannot be had, the file keeps ours: the directory decides. */
+	/* In a group that was only a default and cannot be had, the file keeps ours: the directory
+	 * decides. */
 	if (chmod(path, 0660) < 0)
 		return refused(reterr, path, "chmod 0660", -errno);
 	return 0;

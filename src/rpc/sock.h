@@ -25,8 +25,9 @@ struct tq_rpc_file {
  * -ENAMETOOLONG; another -errno. reterr says what to do. */
 int tq_rpc_sock_listen(const char *path, int *ret_fd, struct tq_rpc_file *ret_file,
 		       struct tq_err *reterr);
-/* Mode 0660 and this group. A group that does not exist is an error only if it was required (written in the
- * configuration); else the file keeps its group. Returns 0; -EINVAL no such group; -EPERM and others. */
+/* Mode 0660 and this group. A group that does not exist is an error only if it was required
+ * (written in the configuration); else the file keeps its group. Returns 0; -EINVAL no such group;
+ * -EPERM and others. */
 int tq_rpc_sock_access(const char *path, const char *group, bool required, struct tq_err *reterr);
 /* Close and remove the file, if it is still ours. */
 void tq_rpc_sock_close(int fd, const char *path, const struct tq_rpc_file *file);

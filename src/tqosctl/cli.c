@@ -319,8 +319,8 @@ const char *tq_cli_option(int n, char **args, int *i, const char *name, bool *re
 	return args[++*i];
 }
 
-/* Take the options of all commands out of argv, wherever they stand; what is left is moved to the front.
- * Returns how many are left, or -1 after an error was printed. */
+/* Take the options of all commands out of argv, wherever they stand; what is left is moved to the
+ * front. Returns how many are left, or -1 after an error was printed. */
 static int global_options(struct tq_cli *cli, int argc, char **argv)
 {
 	int left = 0;

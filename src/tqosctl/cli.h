@@ -5,8 +5,9 @@
  *
  * Why:     one way to ask the daemon, to fail and to leave; commands only print.
  * Thread:  one.
- * Error:   commands return an exit code (interfaces: 0 done, 1 failed, 2 usage, 3 unreachable, 4 refused);
- *          whoever finds an error prints it, once: text to err, or with -j {"error": {...}} to out.
+ * Error:   commands return an exit code (interfaces: 0 done, 1 failed, 2 usage, 3 unreachable, 4
+ *          refused); whoever finds an error prints it, once: text to err, or with -j {"error":
+ *          {...}} to out.
  */
 #ifndef TQ_TQOSCTL_CLI_H
 #define TQ_TQOSCTL_CLI_H
@@ -52,7 +53,8 @@ const struct tq_command *tq_command_find(const char *name);
 /* The whole program. argv as of main(). Returns the exit code. */
 int tq_cli_main(int argc, char **argv, FILE *out, FILE *err);
 
-/* Print an error: with place, key, fix. code is one of TQ_CODE_*. Returns the exit code that belongs to it. */
+/* Print an error: with place, key, fix. code is one of TQ_CODE_*. Returns the exit code that
+ * belongs to it. */
 enum tq_exit tq_cli_fail(struct tq_cli *cli, int code, const struct tq_err *err);
 /* The same from what tq_conf_*() returned in err->code. */
 enum tq_exit tq_cli_fail_err(struct tq_cli *cli, const struct tq_err *err);
@@ -60,8 +62,8 @@ enum tq_exit tq_cli_fail_err(struct tq_cli *cli, const struct tq_err *err);
 enum tq_exit tq_cli_usage(struct tq_cli *cli, const char *command, const char *fmt, ...)
 	TQ_PRINTF(3, 4);
 
-/* Ask the daemon. params may be NULL; its reference is taken. Busy daemons are asked again for two seconds.
- * Returns 0 and the result, a new reference; else the exit code, after printing why. */
+/* Ask the daemon. params may be NULL; its reference is taken. Busy daemons are asked again for two
+ * seconds. Returns 0 and the result, a new reference; else the exit code, after printing why. */
 enum tq_exit tq_cli_call(struct tq_cli *cli, const char *method, json_t *params,
 			 json_t **ret_result);
 /* The same, then: with -j prints the result, else print(out, result). */
@@ -76,8 +78,8 @@ enum tq_exit tq_cli_load(struct tq_cli *cli, const char *file, struct tq_conf **
 /* All of standard input; heap, NULL after an error was set. */
 char *tq_cli_stdin(struct tq_err *reterr);
 
-/* For commands with options of their own: --name VALUE. Moves *i. NULL: args[*i] is not this option; then and
- * when VALUE is missing nothing moves (*ret_missing tells). */
+/* For commands with options of their own: --name VALUE. Moves *i. NULL: args[*i] is not this
+ * option; then and when VALUE is missing nothing moves (*ret_missing tells). */
 const char *tq_cli_option(int n, char **args, int *i, const char *name, bool *ret_missing);
 
 #define TQ_COMMAND(symbol, name, arguments, summary, help)                                         \

@@ -224,7 +224,8 @@ int tqos_client_call(struct tqos_client *client, const char *method, const char 
 		return -ENOMEM;
 	rc = send_all(client, line, (size_t)n, until_ms);
 	free(line);
-	/* A daemon that turns us away writes why before it closes: -EPIPE may still leave a line to read. */
+	/* A daemon that turns us away writes why before it closes: -EPIPE may still leave a line to
+	 * read. */
 	if (rc && rc != -EPIPE)
 		return rc;
 	return read_line(client, until_ms, ret_answer);

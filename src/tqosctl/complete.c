@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* Completion: `tqosctl complete WORD...` prints the candidates for the last word, one a line. It asks a daemon
- * if one answers, is silent about every error, and knows the keys without one. */
+/* Completion: `tqosctl complete WORD...` prints the candidates for the last word, one a line. It
+ * asks a daemon if one answers, is silent about every error, and knows the keys without one. */
 
 #include <stdlib.h>
 #include <string.h>

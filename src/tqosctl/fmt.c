@@ -17,7 +17,8 @@ struct scale {
 	double size;
 };
 
-/* Four digits: 0.2 % of resolution is what a rate is promised to, so more would be noise and less too coarse. */
+/* Four digits: 0.2 % of resolution is what a rate is promised to, so more would be noise and less
+ * too coarse. */
 static char *scaled(double value, const struct scale *s, char ret[TQ_FMT_MAX])
 {
 	int decimals;

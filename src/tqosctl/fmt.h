@@ -3,7 +3,8 @@
 
 /* fmt.h - numbers for people: the units of the configuration, aligned tables.
  *
- * Why:     limits are printed exactly as they are written in the file; what was measured, with four digits.
+ * Why:     limits are printed exactly as they are written in the file; what was measured, with four
+ *          digits.
  * Thread:  one.
  * Memory:  texts are written to the caller's buffer, which is returned.
  */

@@ -36,8 +36,8 @@ static void append(char *text, size_t size, const char *fmt, ...)
 #define LINE(t, ...) append((t)->lines, sizeof((t)->lines), __VA_ARGS__)
 #define NOTE(t, ...) append((t)->notes, sizeof((t)->notes), __VA_ARGS__)
 
-/* Without a configured address every QEMU guest would come with the same default one, and the second be
- * refused: make one of the name, in QEMU's range. */
+/* Without a configured address every QEMU guest would come with the same default one, and the
+ * second be refused: make one of the name, in QEMU's range. */
 static void choose_mac(const struct tq_port_conf *port, struct tq_vm_text *t)
 {
 	const uint8_t *m = port->mac;
@@ -178,7 +178,8 @@ static int refuse_uml(const struct tq_model *m, const struct tq_port_conf *port,
 static int uml(const struct tq_model *m, const struct tq_port_conf *port, struct tq_vm_text *t,
 	       struct tq_err *reterr)
 {
-	/* It hands these bits to the guest as they are, and nobody serves the control queue: the driver spins. */
+	/* It hands these bits to the guest as they are, and nobody serves the control queue: the
+	 * driver spins. */
 	if (port->packed)
 		return refuse_uml(m, port, "features.packed", "off", "it has no packed virtqueues",
 				  reterr);

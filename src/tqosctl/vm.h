@@ -3,10 +3,10 @@
 
 /* vm.h - the exact lines that attach a guest to a port.
  *
- * Why:     which side listens, shared memory, queues and vectors must fit on both sides, or nothing works
- *          and nothing says why.
- * Source:  docs of QEMU (vhost-user, virtio-net-pci), of libvirt (domain XML) and of User-Mode Linux
- *          (virtio_uml.device=); what 7.2 and UML 6.1 were seen to need.
+ * Why:     which side listens, shared memory, queues and vectors must fit on both sides, or nothing
+ *          works and nothing says why.
+ * Source:  docs of QEMU (vhost-user, virtio-net-pci), of libvirt (domain XML) and of User-Mode
+ *          Linux (virtio_uml.device=); what 7.2 and UML 6.1 were seen to need.
  * Thread:  any.
  * Memory:  struct tq_vm_text is the caller's.
  */
@@ -33,7 +33,8 @@ struct tq_vm_text {
 	char mac[18];     /* configured, or made from the port's name */
 };
 
-/* Returns 0; -EINVAL this kind of guest cannot use the port as it is configured (reterr says which key). */
+/* Returns 0; -EINVAL this kind of guest cannot use the port as it is configured (reterr says which
+ * key). */
 int tq_vm_lines(const struct tq_model *m, const struct tq_port_conf *port,
 		const struct tq_vm_ask *ask, struct tq_vm_text *ret_text, struct tq_err *reterr);
 
