@@ -13,12 +13,12 @@
 #include "base/limits.h"
 
 struct tq_err {
-	int code;	   /* -errno; 0 when nothing was set */
-	char path[192];	   /* "tenants.red.tx.min"; empty when the error has no key */
-	char file[256];	   /* configuration file; empty when none */
+	int code;          /* -errno; 0 when nothing was set */
+	char path[192];    /* "tenants.red.tx.min"; empty when the error has no key */
+	char file[256];    /* configuration file; empty when none */
 	int line, column;  /* from 1; 0 when none */
 	char message[320]; /* "4Gbit is above max 2Gbit (line 15)" */
-	char hint[256];	   /* what to do: "set links.fabric.capacity"; may be empty */
+	char hint[256];    /* what to do: "set links.fabric.capacity"; may be empty */
 };
 
 /* Fill *err (may be NULL) with code and message, keep path/file/line that were set before.

@@ -47,14 +47,14 @@ struct tq_span {
  *                            When more than TQ_FRAME_SPANS are needed, `spill` points to all
  *                            of them. */
 struct tq_frame {
-	uint32_t len_bytes;    /* 0 when drop != 0 and nothing is known */
-	uint16_t head;	       /* descriptor index (split) or buffer id (packed), for completion */
-	uint16_t n_descs;      /* descriptors walked: the cost of the chain */
-	uint8_t copy_bytes;    /* 0 .. TQ_PEEK_BYTES, min(len_bytes, TQ_PEEK_BYTES) */
-	uint8_t n_spans;       /* entries in span, or in spill when spill is not NULL */
-	uint8_t drop;	       /* enum tq_drop_reason; set by the peek for malformed chains */
+	uint32_t len_bytes; /* 0 when drop != 0 and nothing is known */
+	uint16_t head;      /* descriptor index (split) or buffer id (packed), for completion */
+	uint16_t n_descs;   /* descriptors walked: the cost of the chain */
+	uint8_t copy_bytes; /* 0 .. TQ_PEEK_BYTES, min(len_bytes, TQ_PEEK_BYTES) */
+	uint8_t n_spans;    /* entries in span, or in spill when spill is not NULL */
+	uint8_t drop;       /* enum tq_drop_reason; set by the peek for malformed chains */
 	uint8_t pad;
-	uint32_t user;	       /* free for the dataplane */
+	uint32_t user; /* free for the dataplane */
 	const struct tq_span *spill;
 	struct tq_span span[TQ_FRAME_SPANS];
 	uint64_t pad2[3];

@@ -97,8 +97,8 @@ static int place_find(struct tq_conf *conf, const char *path, bool create, struc
 
 		/* Fabric exists whether it is written or not. */
 		if (p.parent && !p.node && create && parent->type != TQ_KEY_OBJECTS &&
-		    strcmp(sofar, "links.fabric") != 0 &&
-		    strstr(parent->pattern, "*") && strrchr(parent->pattern, '*')[1] == '\0')
+		    strcmp(sofar, "links.fabric") != 0 && strstr(parent->pattern, "*") &&
+		    strrchr(parent->pattern, '*')[1] == '\0')
 			return no_object(sofar, parent, strrchr(sofar, '.') + 1, reterr);
 		if (p.parent && !p.node && create && tq_key_is_map(parent)) {
 			p.node = tq_tree_new(parent,

@@ -115,7 +115,8 @@ void tq_wait_end(struct tq_worker *w, struct tq_ring *ring)
 	} else if (ring->blocked_on) {
 		c->wait_receiver_ns += waited_ns;
 		TAILQ_REMOVE(&ring->blocked_on->waiters, ring, wait_link);
-		/* A kick that nobody waits for would be used up: the next waiter asks for its own. */
+		/* A kick that nobody waits for would be used up: the next waiter asks for its
+		 * own. */
 		if (TAILQ_EMPTY(&ring->blocked_on->waiters))
 			tq_rx_unwatch(w, ring->blocked_on);
 		ring->blocked_on = NULL;

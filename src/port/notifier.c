@@ -34,8 +34,8 @@ struct tq_notifier {
 	int helper_entries[HELPER_RING];
 };
 
-/* A counter that is full has a signal in it already. A VMM that fills it and clears the flag between
- * these calls still holds this thread, and nothing else, until its eventfd is read. */
+/* A counter that is full has a signal in it already. A VMM that fills it and clears the flag
+ * between these calls still holds this thread, and nothing else, until its eventfd is read. */
 static void helper_write(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
@@ -188,10 +188,10 @@ static void helper_push(struct tq_notifier *n, int fd)
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	char wake = 1;
 
-	/* A copy, because control may close fd, and its number be somebody else's, before the helper
-	 * comes to it. Full: the helper is stuck on a hostile fd; a lost interrupt is what that guest's
-	 * neighbours must not notice for long, so it is signalled again with the next completion.
-	 * */
+	/* A copy, because control may close fd, and its number be somebody else's, before the
+	 * helper comes to it. Full: the helper is stuck on a hostile fd; a lost interrupt is what
+	 * that guest's neighbours must not notice for long, so it is signalled again with the next
+	 * completion. */
 	if (copy < 0)
 		return;
 	if (!tq_spsc_push(&n->helper_fds, &copy))

@@ -41,8 +41,8 @@ int tq_fd_check_mem(int fd, uint64_t offset_bytes, uint64_t size_bytes, struct t
 	struct statfs fs;
 	uint64_t end;
 
-	/* Only files of tmpfs and hugetlbfs have seals. Asked first, because fstat() of a file system
-	 * in user space waits for that user. */
+	/* Only files of tmpfs and hugetlbfs have seals. Asked first, because fstat() of a file
+	 * system in user space waits for that user. */
 	if (fcntl(fd, F_GET_SEALS) < 0)
 		return -EINVAL;
 	if (fstat(fd, &st) < 0)

@@ -38,8 +38,8 @@ int tq_fd_check_kick(int fd);
 int tq_fd_check_call(int fd, enum tq_vu_call_kind *ret_kind);
 /* Channel of SET_BACKEND_REQ_FD: a UNIX stream socket. Returns 0 or -EINVAL. */
 int tq_fd_check_socket(int fd);
-/* Close a descriptor of unknown kind without waiting for the other end of a socket. A file of a file
- * system in user space can still make close() wait. */
+/* Close a descriptor of unknown kind without waiting for the other end of a socket. A file of a
+ * file system in user space can still make close() wait. */
 void tq_fd_discard(int fd);
 
 #endif
