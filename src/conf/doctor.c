@@ -154,7 +154,8 @@ static void check_cpu(struct exam *e, uint32_t cpu)
 			 "kernel command line: isolcpus=%u nohz_full=%u rcu_nocbs=%u", cpu, cpu,
 			 cpu);
 		WARN(e->f, "cpu isolation", fix,
-		     "CPU %u is shared with other processes: a worker may be preempted for milliseconds",
+		     "CPU %u is shared with other processes: a worker may be preempted for "
+		     "milliseconds",
 		     cpu);
 	}
 	if (read_line(e, line, "/sys/devices/system/cpu/nohz_full") && in_list(line, cpu))
@@ -175,8 +176,10 @@ static void check_smt(struct exam *e, uint32_t cpu)
 		OK(e->f, "smt", "CPU %u has its core for itself", cpu);
 	else
 		WARN(e->f, "smt",
-		     "keep other work off the sibling, or: echo off > /sys/devices/system/cpu/smt/control",
-		     "CPUs %s are threads of one core: what runs there takes cycles of the worker on %u",
+		     "keep other work off the sibling, or: echo off > "
+		     "/sys/devices/system/cpu/smt/control",
+		     "CPUs %s are threads of one core: what runs there takes cycles of the "
+		     "worker on %u",
 		     line, cpu);
 }
 
@@ -215,7 +218,8 @@ static void check_cpus(struct exam *e)
 	else
 		WARN(e->f, "control thread",
 		     "give the service one CPU more than host.workers names",
-		     "%d CPUs allowed for %u workers: the control thread shares a CPU with a worker",
+		     "%d CPUs allowed for %u workers: the control thread shares a CPU with a "
+		     "worker",
 		     n, e->n_cpus);
 }
 
@@ -231,8 +235,11 @@ static void check_clock(struct exam *e)
 		OK(e->f, "clock source", "tsc");
 	else
 		WARN(e->f, "clock source",
-		     "echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource, or kernel command line: tsc=reliable",
-		     "%s: reading the time is slower than tsc, with a system call where the vDSO cannot",
+		     "echo tsc > "
+		     "/sys/devices/system/clocksource/clocksource0/current_clocksource, or "
+		     "kernel command line: tsc=reliable",
+		     "%s: reading the time is slower than tsc, with a system call where the "
+		     "vDSO cannot",
 		     line);
 }
 

@@ -3,8 +3,8 @@
 
 /* doctor.h - what of this machine helps or hurts, with the fix.
  *
- * Why:     the same look at the host for the daemon (which knows more) and for tqosctl without a daemon.
- *          Reads /proc and /sys and asks the kernel; changes nothing.
+ * Why:     the same look at the host for the daemon (which knows more) and for tqosctl without a
+ *          daemon. Reads /proc and /sys and asks the kernel; changes nothing.
  * Thread:  control plane; a call takes some milliseconds.
  * Memory:  caller-owned, about 32 KiB; findings beyond TQ_FINDINGS_MAX are dropped.
  */

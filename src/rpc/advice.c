@@ -152,7 +152,8 @@ static void longer_hold(struct scene *s)
 	tq_unit_print(TQ_UNIT_TIME, s->port->hold_ns, now);
 	tq_unit_print(TQ_UNIT_TIME, ns > 500000000 ? 1000000000 : ns * 2, twice);
 	WHY(s,
-	    "the receiving guest has no free buffers (give it more CPU, or a longer ring); hold is %s",
+	    "the receiving guest has no free buffers (give it more CPU, or a longer ring); "
+	    "hold is %s",
 	    now);
 	COMMAND(s, "tqosctl set tenants.%s.ports.%s.hold %s", s->tenant->name, s->port->name,
 		twice);
@@ -167,8 +168,8 @@ static void binding(struct scene *s, uint32_t port)
 		WHY(s, "the guest's source address is bound to another port of the network");
 		COMMAND(s, "tqosctl show ports");
 	} else {
-		WHY(s,
-		    "the first frame waits until its source address is bound; a configured mac needs no wait");
+		WHY(s, "the first frame waits until its source address is bound; a configured "
+		       "mac needs no wait");
 	}
 }
 

@@ -139,15 +139,18 @@ static void malformed_lines(void **state)
 		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"version\",\"params\":{\"x\":1}}",
 		  TQ_RPC_BAD_PARAMS },
 		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"explain\"}", TQ_RPC_BAD_PARAMS },
-		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"explain\",\"params\":{\"port\":null}}",
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"explain\","
+		  "\"params\":{\"port\":null}}",
 		  TQ_RPC_BAD_PARAMS },
 		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"explain\",\"params\":{\"port\":5}}",
 		  TQ_RPC_BAD_PARAMS },
-		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stats\",\"params\":{\"ports\":\"red1\"}}",
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stats\","
+		  "\"params\":{\"ports\":\"red1\"}}",
 		  TQ_RPC_BAD_PARAMS },
 		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stats\",\"params\":{\"ports\":[1]}}",
 		  TQ_RPC_BAD_PARAMS },
-		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"show\",\"params\":{\"what\":\"cats\"}}",
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"show\","
+		  "\"params\":{\"what\":\"cats\"}}",
 		  TQ_RPC_BAD_PARAMS },
 	};
 	struct fixture *f = *state;
@@ -324,9 +327,9 @@ static void get_has_text_and_canonical_numbers(void **state)
 static void check_names_the_place(void **state)
 {
 	struct fixture *f = *state;
-	json_t *a = ask(
-		f, "config.check",
-		"{\"name\":\"my.yaml\",\"text\":\"version: 1\\ntenants:\\n  red:\\n    tx: {min: 4Gbit, max: 2Gbit}\\n\"}");
+	json_t *a = ask(f, "config.check",
+			"{\"name\":\"my.yaml\",\"text\":\"version: 1\\ntenants:\\n  red:\\n    tx: "
+			"{min: 4Gbit, max: 2Gbit}\\n\"}");
 	json_t *data = json_object_get(json_object_get(a, "error"), "data");
 
 	assert_int_equal(code_of(a), TQ_RPC_REFUSED);

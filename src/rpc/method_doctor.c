@@ -72,7 +72,8 @@ static void links(const struct tq_control *c, struct tq_findings *f)
 			OK(f, "link", "%s has receive interrupts", m->links[i].name);
 		else
 			WARN(f, "link",
-			     "use a driver with receive interrupts (a NIC, net_af_xdp) for less idle CPU",
+			     "use a driver with receive interrupts (a NIC, net_af_xdp) for "
+			     "less idle CPU",
 			     "%s has no receive interrupt: an idle worker looks every 100 us",
 			     m->links[i].name);
 	}
@@ -109,7 +110,8 @@ static void ports(const struct tq_control *c, struct tq_findings *f)
 	}
 	if (unsealed)
 		OK(f, "guest memory",
-		   "%u ports with memory files that the front-end could shrink: a SIGBUS is contained",
+		   "%u ports with memory files that the front-end could shrink: a SIGBUS is "
+		   "contained",
 		   unsealed);
 }
 

@@ -121,11 +121,11 @@ static void help_all(FILE *out)
 	fprintf(out, "usage: tqosctl [-j] [--socket PATH] COMMAND\n\n");
 	for (unsigned int i = 0; (cmd = tq_command(i)); i++)
 		fprintf(out, "  %-11s %s\n", cmd->name, cmd->summary);
-	fprintf(out,
-		"\n  -j             print JSON: the result, or {\"error\": {...}}\n"
-		"  --socket PATH  of the daemon, default DIR/control.sock\n"
-		"\ntqosctl help COMMAND tells more of one.\n"
-		"Exit codes: 0 done, 1 failed, 2 usage, 3 daemon unreachable, 4 refused by validation.\n");
+	fprintf(out, "\n  -j             print JSON: the result, or {\"error\": {...}}\n"
+		     "  --socket PATH  of the daemon, default DIR/control.sock\n"
+		     "\ntqosctl help COMMAND tells more of one.\n"
+		     "Exit codes: 0 done, 1 failed, 2 usage, 3 daemon unreachable, 4 refused by "
+		     "validation.\n");
 }
 
 enum tq_exit tq_cmd_help(struct tq_cli *cli, int n, char **args)

@@ -106,8 +106,10 @@ static void qemu(const struct tq_model *m, const struct tq_port_conf *port,
 		     "QEMU 7.2 without KVM (-accel tcg) crashes with MSI-X here: add --no-kvm.\n");
 	if (port->mode == TQ_PORT_SERVER)
 		NOTE(t,
-		     "A restart of tqosd ends this connection; add reconnect=1 to -chardev (QEMU 9.2 and later:\n"
-		     "reconnect-ms=200), or let QEMU listen: tqosctl set tenants.%s.ports.%s.mode client\n",
+		     "A restart of tqosd ends this connection; add reconnect=1 to -chardev "
+		     "(QEMU 9.2 and later:\n"
+		     "reconnect-ms=200), or let QEMU listen: tqosctl set "
+		     "tenants.%s.ports.%s.mode client\n",
 		     m->tenants[port->tenant].name, port->name);
 	note_mac(m, port, t);
 }
@@ -138,8 +140,8 @@ static void libvirt(const struct tq_model *m, const struct tq_port_conf *port, s
 	const struct tq_network *net = &m->networks[port->network];
 	bool we_listen = port->mode == TQ_PORT_SERVER;
 
-	LINE(t,
-	     "<memoryBacking>\n  <source type='memfd'/>\n  <access mode='shared'/>\n</memoryBacking>\n");
+	LINE(t, "<memoryBacking>\n  <source type='memfd'/>\n  <access mode='shared'/>\n"
+		"</memoryBacking>\n");
 	LINE(t, "<interface type='vhostuser'>\n  <mac address='%s'/>\n", t->mac);
 	LINE(t, "  <source type='unix' path='");
 	line_xml(t, port->socket_path);
@@ -197,8 +199,8 @@ static int uml(const struct tq_model *m, const struct tq_port_conf *port, struct
 		return refuse_uml(m, port, "socket", "NAME.sock",
 				  "its command line ends a path at : and blanks", reterr);
 	LINE(t, "virtio_uml.device=%s:1\n", port->socket_path);
-	NOTE(t,
-	     "Start it with TMPDIR=/dev/shm (its memory file is shared with tqosd) and mem=SIZE.\n");
+	NOTE(t, "Start it with TMPDIR=/dev/shm (its memory file is shared with tqosd) and "
+		"mem=SIZE.\n");
 	if (port->mac_set)
 		NOTE(t, "The guest must set the port's address: ip link set eth0 address %s\n",
 		     t->mac);
