@@ -62,7 +62,9 @@ def judge(tap_, daemon, name, active):
             f"{n} {got[n]:.2f} of {want[n]:.2f} ({measure.off_percent(got[n], want[n]):+.2f} %)"
             for n in active) + f"; the worker waited {starved * 100:.1f} % of the time for a CPU; "
             f"{active[0]}1 waited (ms): {waited}")
-        quiet = quiet or starved <= STARVED_PART_MAX
+        if starved > STARVED_PART_MAX:
+            continue
+        quiet = True
         if all(want[n] * (1 - PERCENT / 100 - starved) <= got[n] <= want[n] * (1 + PERCENT / 100)
                and measure.within(got[n] / total, want[n] / C_MBIT, PERCENT) for n in active):
             good = True
