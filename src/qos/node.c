@@ -121,11 +121,10 @@ void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind
 	tq_bucket_init(&n->max, p->max_bytes_s, p->burst_bytes, now_ns);
 	tq_bucket_init(&n->pps, p->pps, p->burst_frames, now_ns);
 	memset(&s->stats[node], 0, sizeof(s->stats[node]));
-	/* v stays: tags that queues got from an earlier node of this id must not be far ahead of
-	 * it. */
-	s->rx[node] = (struct tq_rx_turns){ .v = s->rx[node].v,
+	s->rx[node] = (struct tq_rx_turns){ .child_root = TQ_HEAP_NONE,
 					    .turn = TQ_QUEUE_NONE,
-					    .tag_node = TQ_NODE_NONE };
+					    .tag_node = TQ_NODE_NONE,
+					    .gen = s->rx[node].gen + 1 };
 	if (kind == TQ_NODE_RX)
 		return;
 	for (l = 0; l < s->n_links; l++)
@@ -153,7 +152,7 @@ void tq_sched_node_del(struct tq_sched *s, uint32_t node)
 
 	tq_verify(tq_sched_node_exists(s, node) && s->picked == TQ_QUEUE_NONE);
 	tq_verify(n->n_children == 0 && n->queue_first == TQ_QUEUE_NONE);
-	tq_assert(!n->armed && !n->want_mask && !n->heap_mask);
+	tq_assert(!n->armed && !n->want_mask && !n->heap_mask && !s->rx[node].in_heap);
 	if (n->parent != TQ_NODE_NONE)
 		s->node[n->parent].n_children--;
 	n->exists = false;

@@ -34,7 +34,8 @@ static void head_check(const struct tq_sched *s, const struct tq_head *head)
 {
 	tq_assert(tq_sched_node_exists(s, head->leaf));
 	tq_assert(head->link < s->n_links && s->link[head->link].exists);
-	tq_assert(head->rx == TQ_NODE_NONE || tq_sched_node_exists(s, head->rx));
+	tq_assert(head->rx == TQ_NODE_NONE ||
+		  (tq_sched_node_exists(s, head->rx) && s->node[head->rx].n_children == 0));
 	tq_assert(head->head_bytes > 0);
 	(void)s;
 	(void)head;
@@ -44,7 +45,6 @@ enum tq_queue_state tq_sched_ready(struct tq_sched *s, uint32_t queue, const str
 				   uint64_t now_ns)
 {
 	struct tq_sched_queue *q = &s->queue[queue];
-	uint32_t lacking;
 
 	tq_assert(queue < s->n_queues && q->state == TQ_QUEUE_OFF);
 	head_check(s, head);
@@ -53,9 +53,8 @@ enum tq_queue_state tq_sched_ready(struct tq_sched *s, uint32_t queue, const str
 	q->head = *head;
 	q->ready_ns = now_ns;
 	leaf_attach(s, queue, head->leaf);
-	lacking = tq_rx_holds(s, queue, head->rx, now_ns);
-	if (lacking != TQ_NODE_NONE) {
-		tq_rx_wait(s, queue, lacking, now_ns);
+	if (tq_rx_holds(s, queue, head->rx, now_ns)) {
+		tq_rx_wait(s, queue, now_ns);
 	} else {
 		q->state = TQ_QUEUE_READY;
 		tq_tree_queue_enter(s, queue, now_ns);
@@ -74,6 +73,8 @@ void tq_sched_remove(struct tq_sched *s, uint32_t queue, uint64_t now_ns)
 		tq_rx_unwait(s, queue, now_ns);
 	else
 		tq_tree_queue_leave(s, queue, now_ns);
+	if (q->rx_called)
+		tq_rx_served(s, queue, q->head.rx, 0, now_ns);
 	leaf_detach(s, queue);
 	q->state = TQ_QUEUE_OFF;
 }
@@ -160,7 +161,7 @@ static bool rx_budget(struct tq_sched *s, uint32_t rx, struct budget *b)
 		struct tq_node *n = &s->node[rx];
 
 		budget_cut(b, &n->max, &n->pps);
-		rivals |= n->queue_first != TQ_QUEUE_NONE;
+		rivals |= n->queue_first != TQ_QUEUE_NONE || s->rx[rx].child_root != TQ_HEAP_NONE;
 	}
 	return rivals;
 }
@@ -170,7 +171,7 @@ enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq
 	struct budget b = { TQ_VISIT_BYTES_MAX, TQ_BURST_MAX };
 	struct tq_sched_link *l;
 	struct tq_sched_queue *q;
-	uint32_t link, queue, lacking, guaranteed;
+	uint32_t link, queue, guaranteed;
 	bool rivals;
 
 	tq_assert(s->picked == TQ_QUEUE_NONE);
@@ -190,10 +191,9 @@ enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq
 	ret_pick->queue = queue;
 	ret_pick->head = q->head;
 	if (q->head.rx != TQ_NODE_NONE) {
-		lacking = tq_rx_holds(s, queue, q->head.rx, now_ns);
-		if (lacking != TQ_NODE_NONE) {
+		if (tq_rx_holds(s, queue, q->head.rx, now_ns)) {
 			tq_tree_queue_leave(s, queue, now_ns);
-			tq_rx_wait(s, queue, lacking, now_ns);
+			tq_rx_wait(s, queue, now_ns);
 			s->last_ns = now_ns;
 			return TQ_PICK_WAIT_RX;
 		}
@@ -301,6 +301,8 @@ void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t byte
 	link_charge(s, link, bytes, now_ns);
 	if (pick->head.rx != TQ_NODE_NONE) {
 		tq_sched_rx_charge(s, pick->head.rx, bytes, frames, now_ns);
+		s->queue[pick->queue].rx_extra =
+			(uint32_t)(bytes - TQ_MIN(bytes, (uint64_t)pick->head.head_bytes));
 		tq_rx_served(s, pick->queue, pick->head.rx, bytes, now_ns);
 	}
 	if (again)

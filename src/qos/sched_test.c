@@ -361,6 +361,173 @@ static void test_rx_turn(void **state)
 	tq_sched_free(s);
 }
 
+/* Greedy senders for a while: queue i sends frames of bytes[i] from leaf[i] to rx[i]; what each
+ * gets. Queue 3, when there, sends to its rx and to the other one by turns. */
+struct rx_sender {
+	uint32_t leaf, rx, bytes;
+	uint64_t got;
+};
+
+static void rx_run(struct tq_sched *s, struct rx_sender *x, uint32_t n, uint64_t for_ns)
+{
+	uint64_t now_ns = T0;
+	struct tq_pick p;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct tq_head h = head(x[i].leaf, x[i].rx, x[i].bytes);
+
+		x[i].got = 0;
+		tq_sched_ready(s, i, &h, now_ns);
+	}
+	while (now_ns < T0 + for_ns) {
+		enum tq_pick_result r = tq_sched_pick(s, now_ns, &p);
+		struct tq_head next = p.head;
+
+		if (r == TQ_PICK_NONE)
+			now_ns = TQ_MAX(now_ns, tq_sched_next_ns(s, now_ns));
+		if (r != TQ_PICK_SERVE)
+			continue;
+		x[p.queue].got += p.head.head_bytes;
+		if (p.queue == 3)
+			next.rx = p.head.rx == RX_PORT ? RX_PORT2 : RX_PORT;
+		tq_sched_done(s, &p, p.head.head_bytes, 1, &next, now_ns);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		tq_sched_remove(s, i, now_ns);
+	assert_int_equal(tq_sched_next_ns(s, now_ns), TQ_TIME_NEVER_NS);
+}
+
+/* Who gets how much of 1 byte per us in a second, in thousands of bytes. */
+static void test_rx_shares(void **state)
+{
+	static const struct {
+		bool tenant_max, port_max, tx_max;
+		uint32_t n;
+		struct rx_sender x[4];
+		uint32_t want_kbytes[4];
+	} t[] = {
+		/* two ports below one limit, by bytes */
+		{ true,
+		  false,
+		  false,
+		  2,
+		  { { PORT, RX_PORT, 100, 0 }, { PORT2, RX_PORT2, 1500, 0 } },
+		  { 500, 500 } },
+		/* port and tenant with the same limit: neither starves */
+		{ true,
+		  true,
+		  false,
+		  2,
+		  { { PORT, RX_PORT, 300, 0 }, { PORT2, RX_PORT2, 500, 0 } },
+		  { 500, 500 } },
+		/* ports first, then the senders of each */
+		{ true,
+		  true,
+		  false,
+		  3,
+		  { { PORT, RX_PORT, 300, 0 },
+		    { PORT2, RX_PORT, 1000, 0 },
+		    { PORT2, RX_PORT2, 1500, 0 } },
+		  { 250, 250, 500 } },
+		/* of one tenant: sender by sender */
+		{ false,
+		  true,
+		  false,
+		  3,
+		  { { PORT, RX_PORT, 300, 0 },
+		    { PORT, RX_PORT, 1000, 0 },
+		    { PORT, RX_PORT, 64, 0 } },
+		  { 333, 333, 333 } },
+		/* its own tx max of 100 kB/s holds the first: the others get the rest */
+		{ true,
+		  true,
+		  true,
+		  3,
+		  { { PORT, RX_PORT, 1000, 0 },
+		    { PORT2, RX_PORT, 1000, 0 },
+		    { PORT2, RX_PORT2, 1000, 0 } },
+		  { 100, 400, 500 } },
+		/* the last one sends to both by turns, and is one sender more at each */
+		{ true,
+		  false,
+		  false,
+		  4,
+		  { { PORT, RX_PORT, 1000, 0 },
+		    { PORT, RX_PORT2, 1000, 0 },
+		    { PORT, RX_PORT2, 1000, 0 },
+		    { PORT, RX_PORT, 1000, 0 } },
+		  { 0, 0, 0, 0 } },
+	};
+	const struct tq_node_params tx = {
+		.max_bytes_s = 100000, .burst_bytes = 2000, .weight = 1, .priority = 7
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TQ_ARRAY_LEN(t); i++) {
+		struct tq_sched *s = setup();
+		struct rx_sender x[4];
+		uint64_t sum = 0;
+
+		memcpy(x, t[i].x, sizeof(x));
+		if (t[i].tenant_max)
+			tq_sched_node_set(s, RX_TENANT, &slow, T0);
+		if (t[i].port_max)
+			tq_sched_node_set(s, RX_PORT, &slow, T0);
+		if (t[i].tx_max)
+			tq_sched_node_set(s, PORT, &tx, T0);
+		rx_run(s, x, t[i].n, TQ_NS_PER_S);
+		for (uint32_t k = 0; k < t[i].n; k++) {
+			uint64_t want = t[i].want_kbytes[k] * 1000ULL;
+
+			sum += x[k].got;
+			if (want)
+				assert_in_range(x[k].got, want - 8000, want + 8000);
+			else
+				assert_in_range(x[k].got, 150000, 450000);
+		}
+		assert_in_range(sum, 995000, 1003000);
+		tq_sched_free(s);
+	}
+}
+
+/* Limits come and go while queues wait: nobody is forgotten. */
+static void test_rx_set(void **state)
+{
+	struct tq_sched *s = setup();
+	const struct tq_head h[2] = { head(PORT, RX_PORT, 600), head(PORT2, RX_PORT2, 600) };
+
+	(void)state;
+	for (uint32_t i = 0; i < 32; i++) {
+		bool first[] = { i & 1, i >> 1 & 1 }, then[] = { i >> 2 & 1, i >> 3 & 1 };
+		uint64_t now_ns = T0 + i * TQ_NS_PER_S;
+		uint32_t served = 0;
+		struct tq_pick p;
+
+		tq_sched_node_set(s, RX_TENANT, first[0] ? &slow : &open_params, now_ns);
+		tq_sched_node_set(s, RX_PORT, first[1] ? &slow : &open_params, now_ns);
+		tq_sched_rx_charge(s, RX_PORT, 1500, 1, now_ns);
+		for (uint32_t q = 0; q < 6; q++)
+			tq_sched_ready(s, q, &h[q % 2], now_ns);
+		if (i & 16) /* also with some that were called */
+			now_ns += 500000;
+		(void)tq_sched_next_ns(s, now_ns);
+		tq_sched_node_set(s, RX_TENANT, then[0] ? &slow : &open_params, now_ns);
+		tq_sched_node_set(s, RX_PORT, then[1] ? &slow : &open_params, now_ns);
+		for (uint64_t end_ns = now_ns + 100 * MS; now_ns < end_ns;) {
+			enum tq_pick_result r = tq_sched_pick(s, now_ns, &p);
+
+			if (r == TQ_PICK_NONE)
+				now_ns = TQ_MAX(now_ns, tq_sched_next_ns(s, now_ns));
+			if (r != TQ_PICK_SERVE)
+				continue;
+			tq_sched_done(s, &p, 600, 1, NULL, now_ns);
+			served++;
+		}
+		assert_int_equal(served, 6);
+	}
+	tq_sched_free(s);
+}
+
 /* The longer part of the wait names the constraint. */
 static void test_explain(void **state)
 {
@@ -423,7 +590,8 @@ int main(void)
 		cmocka_unit_test(test_pps),      cmocka_unit_test(test_set),
 		cmocka_unit_test(test_link),     cmocka_unit_test(test_rx),
 		cmocka_unit_test(test_rx_turn),  cmocka_unit_test(test_explain),
-		cmocka_unit_test(test_many_due),
+		cmocka_unit_test(test_many_due), cmocka_unit_test(test_rx_shares),
+		cmocka_unit_test(test_rx_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

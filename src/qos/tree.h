@@ -28,6 +28,8 @@
 #define TQ_SCHED_PIECE_BYTES_MAX (1U << 20) /* one visit, in the arithmetic of tags */
 #define TQ_SCHED_RELEASES_MAX 64            /* of one pick */
 #define TQ_SCHED_RX_LOOKS_MAX 128           /* waiters looked at by one release of a receiver */
+/* a sender may fall behind so far while it is held elsewhere, and make it up */
+#define TQ_SCHED_RX_ARREARS_BYTES (4ULL * TQ_SCHED_QUANTUM_BYTES)
 #define TQ_SCHED_RX_AGAIN_NS 50000 /* until the next one is woken, if the credit was not used */
 
 /* No tag of a runnable instance is further ahead of its parent's virtual time than one visit at
@@ -83,16 +85,24 @@ struct tq_node {
 
 static_assert(sizeof(struct tq_node) == 128, "two cache lines");
 
-/* Whose turn it is at a receiver. Fields of rx nodes, of tenants (tx), and of one scan. */
+/* Whose turn it is at a receiver. Fields of rx nodes, of tenants (tx), and of one scan. An rx node
+ * with waiters is armed (without credit, or giving turns) or among the children of the node above
+ * that want a turn. Queues wait at leaves only. */
 struct tq_rx_turns {
-	uint64_t v;         /* rx: tag of the last turn, bytes */
-	uint64_t tag;       /* tenant: bytes taken at tag_node, as a start tag */
-	uint64_t scan_tag;  /* tenant: the largest of its waiting queues */
-	uint64_t own_v;     /* tenant: own tag of its queue that had the last turn there, bytes */
-	uint32_t turn;      /* rx: the queue that was woken last */
-	uint32_t tag_node;  /* tenant: the receiver it had a turn at last */
-	uint32_t stamp;     /* tenant: seen in this scan */
-	uint32_t scan_best; /* tenant: its queue that took least, in this scan */
+	struct tq_hook hook; /* rx: among its siblings; key: bytes taken, as a start tag */
+	uint64_t v;          /* rx: tag of the last turn given here, bytes */
+	uint64_t turn_until_ns;
+	uint64_t tag;        /* tenant: bytes taken at tag_node */
+	uint64_t scan_tag;   /* tenant: the largest of its waiting queues */
+	uint64_t scan_own_v; /* tenant: where newcomers among its queues begin */
+	uint32_t child_root; /* rx: children with credit and waiters */
+	uint32_t turn;       /* rx: the queue that was woken last and has not gone */
+	uint32_t tag_node;   /* tenant: the receiver it had a turn at last */
+	uint32_t tag_gen;    /* tenant: of that receiver */
+	uint32_t stamp;      /* tenant: seen in this scan */
+	uint32_t scan_best;  /* tenant: its queue that took least, in this scan */
+	uint32_t gen;        /* rx: tags of an earlier node of this id mean nothing */
+	uint8_t in_heap;     /* rx: hook is in the heap of the parent */
 };
 
 struct tq_sched_queue {
@@ -101,9 +111,15 @@ struct tq_sched_queue {
 	uint64_t ready_ns;         /* since when this head waits */
 	uint32_t next, prev;       /* queues of the same leaf */
 	uint32_t rx_next, rx_prev; /* queues that wait for the same rx node */
-	uint64_t rx_tag;           /* what its tenant had taken there when it last had a turn */
+	uint64_t rx_tag;           /* what its tenant had taken there, as far as it knows */
 	uint64_t rx_own_tag;       /* what it had taken itself, among the queues of its tenant */
-	uint32_t rx_node;          /* the one it waits for */
+	uint64_t rx_own_v;         /* own tag of the last turn of its tenant there */
+	uint32_t rx_extra;         /* what its last visit took beyond the head, bytes */
+	uint32_t rx_node;          /* the leaf it waits for, or waited for last */
+	uint32_t rx_gen;           /* of that leaf */
+	uint8_t rx_called;         /* woken: has a turn that it did not use yet */
+	uint8_t rx_new;            /* waits since after the last scan */
+	uint8_t rx_moved;          /* it waited elsewhere before */
 	uint8_t state;             /* enum tq_queue_state */
 };
 
@@ -154,6 +170,11 @@ TQ_INLINE struct tq_hooks tq_tree_queue_hooks(const struct tq_sched *s)
 TQ_INLINE struct tq_hooks tq_tree_timer_hooks(const struct tq_sched *s)
 {
 	return (struct tq_hooks){ (char *)&s->timer[0], sizeof(struct tq_hook) };
+}
+
+TQ_INLINE struct tq_hooks tq_tree_rx_hooks(const struct tq_sched *s)
+{
+	return (struct tq_hooks){ (char *)&s->rx[0].hook, sizeof(struct tq_rx_turns) };
 }
 
 TQ_INLINE uint32_t tq_tree_inst(const struct tq_sched *s, uint32_t node, uint32_t link)
@@ -230,14 +251,13 @@ void tq_tree_release_due(struct tq_sched *s, uint64_t now_ns);
 void tq_tree_queue_enter(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
 void tq_tree_queue_leave(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
 
-/* rx.c: the first rx node in the chain of rx that holds the queue back, or TQ_NODE_NONE: it has no
- * credit, or others wait for it and the turn is not this queue's. Buckets are brought to now. */
-uint32_t tq_rx_holds(struct tq_sched *s, uint32_t queue, uint32_t rx, uint64_t now_ns);
-/* The queue (in no ready list) waits for the credit of node. */
-void tq_rx_wait(struct tq_sched *s, uint32_t queue, uint32_t node, uint64_t now_ns);
+/* rx.c: does the chain of rx hold the queue back? A node of it has no credit, or others wait below
+ * it and the queue was not called. Buckets are brought to now. */
+bool tq_rx_holds(struct tq_sched *s, uint32_t queue, uint32_t rx, uint64_t now_ns);
+/* The queue (in no ready list) waits at its receiver for credit of the chain and for its turn. */
+void tq_rx_wait(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
 void tq_rx_unwait(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
-/* After a visit: note what the queue took. A receiver of the chain with both credit and waiters
- * wakes the next. */
+/* After a visit, or when a called queue does not go: note what it took; its turn is over. */
 void tq_rx_served(struct tq_sched *s, uint32_t queue, uint32_t rx, uint64_t bytes, uint64_t now_ns);
 /* The timer of an rx node ran out. */
 void tq_rx_release(struct tq_sched *s, uint32_t node, uint64_t now_ns);
