@@ -247,8 +247,15 @@ void tq_timer_del(struct tq_worker *w, struct tq_ring *ring)
 static void hold_expired(struct tq_worker *w, struct tq_ring *ring)
 {
 	struct tq_ring *rx = ring->blocked_on;
+	bool came = tq_vq_pending(&rx->vq) > 0;
 
 	tq_wait_end(w, ring);
+	/* Buffers came in the very step in which the time ends: it is not spent, or all of them
+	 * would count as "too few" and no receiver ever has more. */
+	if (came) {
+		tq_settle_and_schedule(w, ring);
+		return;
+	}
 	ring->hold_spent_dst = rx->port->id;
 	ring->hold_spent_bufs = receiver_bufs(rx);
 	tq_drop_frames(w, ring, 1, TQ_DROP_RECEIVER_FULL);

@@ -85,6 +85,18 @@ bool tq_sim_kick_pending(const struct tq_sim_seat *seat)
 	return seat->n_kicked > 0;
 }
 
+uint32_t tq_sim_open_floods(const struct tq_sim_world *world)
+{
+	uint32_t n = 0;
+
+	for (uint32_t port = 0; port < TQ_PORTS_MAX; port++) {
+		for (uint32_t i = 1; i < 2 * TQ_QUEUE_PAIRS_MAX; i += 2)
+			n += world->slot[port][i].ring &&
+			     world->slot[port][i].ring->flood_copies > 0;
+	}
+	return n;
+}
+
 void tq_sim_kick_add(void *ctx, struct tq_ring *ring)
 {
 	struct tq_sim_seat *seat = ctx;

@@ -38,6 +38,9 @@ uint64_t tq_sim_cycles(void *ctx); /* counts its calls: deterministic */
 /* Somebody was kicked and the worker has not been told yet. */
 bool tq_sim_kick_pending(const struct tq_sim_seat *seat);
 
+/* Floods that have begun: their frames count as taken, and are still available to the device. */
+uint32_t tq_sim_open_floods(const struct tq_sim_world *world);
+
 struct tq_sim_guest_conf {
 	uint32_t port_id; /* whose kicks these are */
 	uint32_t n_pairs;
