@@ -22,7 +22,7 @@ all: setup-build
 setup-build:
 	@scripts/bootstrap.sh build
 setup-run:
-	@scripts/bootstrap.sh build run
+	@scripts/bootstrap.sh build run $(if $(filter qemu,$(GUEST)),test)
 setup-check:
 	@scripts/bootstrap.sh build run test lint
 setup-clang:

@@ -39,7 +39,6 @@ packages() { # GROUP PACKAGE WHY
 		lint  shellcheck       static analysis of shell scripts
 		clang clang-14         the second compiler; fuzzing
 		clang libclang-rt-14-dev  its sanitizers and libFuzzer
-		peers openvswitch-switch-dpdk  the peer of `make bench`
 		peers mmdebstrap       makes the bare Debian of scripts/fresh-check
 	EOF
 }
