@@ -10,6 +10,8 @@
 #ifndef TQ_RPC_METHOD_H
 #define TQ_RPC_METHOD_H
 
+#include <stdio.h>
+
 #include "conf/doctor.h"
 #include "control/control.h"
 #include "rpc/call.h"
@@ -18,6 +20,9 @@
 	void tq_rpc_run_##symbol(struct tq_rpc_call *call);
 #include "rpc/methods.def"
 #undef TQ_RPC_METHOD
+
+/* docs/reference/rpc.md. */
+void tq_rpc_print_reference(FILE *out);
 
 /* For parameters that only some callers may use. False: *reterr says who may. */
 bool tq_rpc_may_change(const struct tq_rpc_call *call, const char *what, struct tq_err *reterr);
