@@ -119,7 +119,7 @@ void tq_rpc_print_reference(FILE *out)
 		fprintf(out, "| %d | %u | %s |\n", codes[i].code, codes[i].exit, codes[i].meaning);
 	fprintf(out,
 		"\n## Limits\n\n"
-		"- %u clients at once; the last %u places are for those who may change things. One "
+		"- %d clients at once; the last %d places are for those who may change things. One "
 		"more gets\n  error %d and is closed.\n"
 		"- A line has at most %u bytes; a longer one is answered with error %d and "
 		"ends the "
