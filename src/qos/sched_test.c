@@ -398,86 +398,81 @@ static void rx_run(struct tq_sched *s, struct rx_sender *x, uint32_t n, uint64_t
 }
 
 /* Who gets how much of 1 byte per us in a second, in thousands of bytes. */
+static const struct {
+	bool tenant_max, port_max, tx_max;
+	uint32_t n;
+	struct rx_sender x[4];
+	uint32_t want_kbytes[4];
+} rx_shares[] = {
+	/* two ports below one limit, by bytes */
+	{ true,
+	  false,
+	  false,
+	  2,
+	  { { PORT, RX_PORT, 100, 0 }, { PORT2, RX_PORT2, 1500, 0 } },
+	  { 500, 500 } },
+	/* port and tenant with the same limit: neither starves */
+	{ true,
+	  true,
+	  false,
+	  2,
+	  { { PORT, RX_PORT, 300, 0 }, { PORT2, RX_PORT2, 500, 0 } },
+	  { 500, 500 } },
+	/* ports first, then the senders of each */
+	{ true,
+	  true,
+	  false,
+	  3,
+	  { { PORT, RX_PORT, 300, 0 }, { PORT2, RX_PORT, 1000, 0 }, { PORT2, RX_PORT2, 1500, 0 } },
+	  { 250, 250, 500 } },
+	/* of one tenant: sender by sender */
+	{ false,
+	  true,
+	  false,
+	  3,
+	  { { PORT, RX_PORT, 300, 0 }, { PORT, RX_PORT, 1000, 0 }, { PORT, RX_PORT, 64, 0 } },
+	  { 333, 333, 333 } },
+	/* its own tx max of 100 kB/s holds the first: the others get the rest */
+	{ true,
+	  true,
+	  true,
+	  3,
+	  { { PORT, RX_PORT, 1000, 0 }, { PORT2, RX_PORT, 1000, 0 }, { PORT2, RX_PORT2, 1000, 0 } },
+	  { 100, 400, 500 } },
+	/* the last one sends to both by turns, and is one sender more at each */
+	{ true,
+	  false,
+	  false,
+	  4,
+	  { { PORT, RX_PORT, 1000, 0 },
+	    { PORT, RX_PORT2, 1000, 0 },
+	    { PORT, RX_PORT2, 1000, 0 },
+	    { PORT, RX_PORT, 1000, 0 } },
+	  { 0, 0, 0, 0 } },
+};
+
 static void test_rx_shares(void **state)
 {
-	static const struct {
-		bool tenant_max, port_max, tx_max;
-		uint32_t n;
-		struct rx_sender x[4];
-		uint32_t want_kbytes[4];
-	} t[] = {
-		/* two ports below one limit, by bytes */
-		{ true,
-		  false,
-		  false,
-		  2,
-		  { { PORT, RX_PORT, 100, 0 }, { PORT2, RX_PORT2, 1500, 0 } },
-		  { 500, 500 } },
-		/* port and tenant with the same limit: neither starves */
-		{ true,
-		  true,
-		  false,
-		  2,
-		  { { PORT, RX_PORT, 300, 0 }, { PORT2, RX_PORT2, 500, 0 } },
-		  { 500, 500 } },
-		/* ports first, then the senders of each */
-		{ true,
-		  true,
-		  false,
-		  3,
-		  { { PORT, RX_PORT, 300, 0 },
-		    { PORT2, RX_PORT, 1000, 0 },
-		    { PORT2, RX_PORT2, 1500, 0 } },
-		  { 250, 250, 500 } },
-		/* of one tenant: sender by sender */
-		{ false,
-		  true,
-		  false,
-		  3,
-		  { { PORT, RX_PORT, 300, 0 },
-		    { PORT, RX_PORT, 1000, 0 },
-		    { PORT, RX_PORT, 64, 0 } },
-		  { 333, 333, 333 } },
-		/* its own tx max of 100 kB/s holds the first: the others get the rest */
-		{ true,
-		  true,
-		  true,
-		  3,
-		  { { PORT, RX_PORT, 1000, 0 },
-		    { PORT2, RX_PORT, 1000, 0 },
-		    { PORT2, RX_PORT2, 1000, 0 } },
-		  { 100, 400, 500 } },
-		/* the last one sends to both by turns, and is one sender more at each */
-		{ true,
-		  false,
-		  false,
-		  4,
-		  { { PORT, RX_PORT, 1000, 0 },
-		    { PORT, RX_PORT2, 1000, 0 },
-		    { PORT, RX_PORT2, 1000, 0 },
-		    { PORT, RX_PORT, 1000, 0 } },
-		  { 0, 0, 0, 0 } },
-	};
 	const struct tq_node_params tx = {
 		.max_bytes_s = 100000, .burst_bytes = 2000, .weight = 1, .priority = 7
 	};
 
 	(void)state;
-	for (size_t i = 0; i < TQ_ARRAY_LEN(t); i++) {
+	for (size_t i = 0; i < TQ_ARRAY_LEN(rx_shares); i++) {
 		struct tq_sched *s = setup();
 		struct rx_sender x[4];
 		uint64_t sum = 0;
 
-		memcpy(x, t[i].x, sizeof(x));
-		if (t[i].tenant_max)
+		memcpy(x, rx_shares[i].x, sizeof(x));
+		if (rx_shares[i].tenant_max)
 			tq_sched_node_set(s, RX_TENANT, &slow, T0);
-		if (t[i].port_max)
+		if (rx_shares[i].port_max)
 			tq_sched_node_set(s, RX_PORT, &slow, T0);
-		if (t[i].tx_max)
+		if (rx_shares[i].tx_max)
 			tq_sched_node_set(s, PORT, &tx, T0);
-		rx_run(s, x, t[i].n, TQ_NS_PER_S);
-		for (uint32_t k = 0; k < t[i].n; k++) {
-			uint64_t want = t[i].want_kbytes[k] * 1000ULL;
+		rx_run(s, x, rx_shares[i].n, TQ_NS_PER_S);
+		for (uint32_t k = 0; k < rx_shares[i].n; k++) {
+			uint64_t want = rx_shares[i].want_kbytes[k] * 1000ULL;
 
 			sum += x[k].got;
 			if (want)
