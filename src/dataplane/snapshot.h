@@ -30,7 +30,8 @@
 #define TQ_NODE_TENANT_RX(t) (TQ_TENANTS_MAX + (t))
 #define TQ_NODE_PORT_TX(p) (2 * TQ_TENANTS_MAX + (p))
 #define TQ_NODE_PORT_RX(p) (2 * TQ_TENANTS_MAX + TQ_PORTS_MAX + (p))
-#define TQ_NODES_MAX (2 * TQ_TENANTS_MAX + 2 * TQ_PORTS_MAX)
+#define TQ_NODE_CLASS_TX(c) (2 * TQ_TENANTS_MAX + 2 * TQ_PORTS_MAX + (c))
+#define TQ_NODES_MAX (2 * TQ_TENANTS_MAX + 2 * TQ_PORTS_MAX + TQ_CLASSES_MAX)
 #define TQ_QUEUE_ID(port, pair) ((port)*TQ_QUEUE_PAIRS_MAX + (pair))
 #define TQ_QUEUES_MAX (TQ_PORTS_MAX * TQ_QUEUE_PAIRS_MAX)
 

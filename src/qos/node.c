@@ -86,6 +86,9 @@ void tq_sched_link_set(struct tq_sched *s, uint32_t link, const struct tq_link_p
 		tq_bucket_init(&l->capacity, p->capacity_bytes_s, p->burst_bytes, now_ns);
 	else
 		tq_bucket_set(&l->capacity, p->capacity_bytes_s, p->burst_bytes, now_ns);
+	if (p->leased && !l->leased)
+		l->capacity.balance_n = 0; /* credit comes by grants */
+	l->leased = p->leased;
 	l->exists = true;
 	tq_tree_link_recheck(s, link, now_ns);
 }
@@ -120,6 +123,9 @@ void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind
 	}
 	tq_bucket_init(&n->max, p->max_bytes_s, p->burst_bytes, now_ns);
 	tq_bucket_init(&n->pps, p->pps, p->burst_frames, now_ns);
+	n->leased = p->leased;
+	if (p->leased)
+		n->max.balance_n = n->pps.balance_n = 0;
 	memset(&s->stats[node], 0, sizeof(s->stats[node]));
 	s->rx[node] = (struct tq_rx_turns){ .child_root = TQ_HEAP_NONE,
 					    .turn = TQ_QUEUE_NONE,
@@ -140,6 +146,11 @@ void tq_sched_node_set(struct tq_sched *s, uint32_t node, const struct tq_node_p
 	tq_verify(tq_sched_node_exists(s, node) && s->picked == TQ_QUEUE_NONE);
 	tq_bucket_set(&n->max, p->max_bytes_s, p->burst_bytes, now_ns);
 	tq_bucket_set(&n->pps, p->pps, p->burst_frames, now_ns);
+	if (p->leased && !n->leased) {
+		n->max.balance_n = TQ_MIN(n->max.balance_n, 0);
+		n->pps.balance_n = TQ_MIN(n->pps.balance_n, 0);
+	}
+	n->leased = p->leased;
 	n->limited = p->max_bytes_s || p->pps;
 	if (n->kind == TQ_NODE_TX)
 		tq_order_set(s, node, p, now_ns);

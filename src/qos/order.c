@@ -197,6 +197,14 @@ void tq_order_set(struct tq_sched *s, uint32_t node, const struct tq_node_params
 			tq_order_leave(s, tq_tree_inst(s, node, l), tq_tree_up(s, n, l));
 	n->inv_min = p->min_bytes_s ? tq_muldiv_u64(TQ_NS_PER_S, 1ULL << 32, p->min_bytes_s) : 0;
 	n->inv_weight = (1ULL << 32) / p->weight;
+	for (l = 0; n->level == 0 && l < s->n_links; l++) {
+		if (n->heap_mask >> l & 1) {
+			s->link[l].active_min_bytes_s += p->min_bytes_s - n->min_bytes_s;
+			s->link[l].active_weight += (uint64_t)p->weight - n->weight;
+		}
+	}
+	n->min_bytes_s = p->min_bytes_s;
+	n->weight = p->weight;
 	for (l = 0; l < s->n_links; l++) {
 		struct tq_inst *i = &s->inst[tq_tree_inst(s, node, l)];
 		struct tq_inst *up = &s->inst[tq_tree_up(s, n, l)];

@@ -166,6 +166,21 @@ static bool rx_budget(struct tq_sched *s, uint32_t rx, struct budget *b)
 	return rivals;
 }
 
+/* Would the head take longer than TQ_SCHED_WHOLE_NS at the lowest ceiling of its chain? */
+static bool in_pieces(const struct tq_sched *s, const struct tq_head *head)
+{
+	const uint64_t capacity = s->link[head->link].capacity.rate_s;
+	uint64_t rate_bytes_s = capacity ? capacity : UINT64_MAX;
+	uint32_t node;
+
+	if (!head->segment_bytes || head->segment_bytes >= head->head_bytes)
+		return false;
+	for (node = head->leaf; node != TQ_NODE_NONE; node = s->node[node].parent)
+		if (s->node[node].max.rate_s)
+			rate_bytes_s = TQ_MIN(rate_bytes_s, s->node[node].max.rate_s);
+	return tq_muldiv_u64(rate_bytes_s, TQ_SCHED_WHOLE_NS, TQ_NS_PER_S) < head->head_bytes;
+}
+
 enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq_pick *ret_pick)
 {
 	struct budget b = { TQ_VISIT_BYTES_MAX, TQ_BURST_MAX };
@@ -182,7 +197,8 @@ enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq
 	link = next_link(s);
 	l = &s->link[link];
 	if (l->capacity.rate_s) {
-		tq_bucket_refill(&l->capacity, now_ns);
+		if (!l->leased)
+			tq_bucket_refill(&l->capacity, now_ns);
 		budget_cut(&b, &l->capacity, NULL);
 	}
 	queue = descend(s, link, now_ns, &b, &guaranteed, &rivals);
@@ -210,6 +226,7 @@ enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq
 	ret_pick->budget_bytes = b.bytes;
 	ret_pick->budget_frames = (uint32_t)b.frames;
 	ret_pick->guaranteed = guaranteed;
+	ret_pick->in_pieces = in_pieces(s, &q->head);
 	return TQ_PICK_SERVE;
 }
 
@@ -238,10 +255,13 @@ static void node_charge(struct tq_sched *s, uint32_t node, bool guaranteed, uint
 		tq_tree_park(s, node, now_ns);
 }
 
-static void link_charge(struct tq_sched *s, uint32_t link, uint64_t bytes, uint64_t now_ns)
+static void link_charge(struct tq_sched *s, uint32_t link, uint64_t bytes, uint32_t frames,
+			uint64_t now_ns)
 {
 	struct tq_bucket *b = &s->link[link].capacity;
 
+	s->link[link].taken_bytes += bytes;
+	s->link[link].taken_frames += frames;
 	if (!b->rate_s)
 		return;
 	tq_bucket_charge(b, bytes);
@@ -298,7 +318,7 @@ void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t byte
 		tq_order_served(s, node, link, guaranteed, &v, now_ns);
 		node = n->parent;
 	}
-	link_charge(s, link, bytes, now_ns);
+	link_charge(s, link, bytes, frames, now_ns);
 	if (pick->head.rx != TQ_NODE_NONE) {
 		tq_sched_rx_charge(s, pick->head.rx, bytes, frames, now_ns);
 		s->queue[pick->queue].rx_extra =

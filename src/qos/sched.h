@@ -58,12 +58,20 @@ struct tq_node_params {
 	uint64_t burst_frames; /* depth of the pps bucket; used when pps != 0 */
 	uint32_t weight;       /* 1 .. 65535 */
 	uint32_t priority;     /* 0 .. 7, 0 first; only compared among siblings, after min */
+	/* the limit is kept by another worker: max and pps earn nothing here, credit comes by
+	 * tq_sched_grant() */
+	bool leased;
 };
 
 struct tq_link_params {
 	uint64_t capacity_bytes_s; /* 0: unlimited */
 	uint64_t burst_bytes;      /* used when capacity_bytes_s != 0 */
+	bool leased;               /* as of nodes */
 };
+
+/* A super-frame that takes longer than this at the lowest ceiling of its tx chain goes in pieces,
+ * as credit permits. */
+#define TQ_SCHED_WHOLE_NS 250000
 
 /* What held a frame: symbol and the name `explain` prints. Limits come in pairs, max then pps. */
 #define TQ_WAIT_REASONS(X)                                                                         \
@@ -75,6 +83,7 @@ struct tq_link_params {
 	X(PORT_PPS, "port_pps")                                                                    \
 	X(TENANT_MAX, "tenant_max")                                                                \
 	X(TENANT_PPS, "tenant_pps")                                                                \
+	X(CPU, "cpu") /* its tenant had used its share of the worker's cycles */                   \
 	X(RX_PORT_MAX, "rx_port_max")                                                              \
 	X(RX_PORT_PPS, "rx_port_pps")                                                              \
 	X(RX_TENANT_MAX, "rx_tenant_max")                                                          \
@@ -109,7 +118,9 @@ struct tq_node_credit {
 	uint64_t at_ns;              /* when both were true */
 };
 
-/* The head of a queue, as the dataplane sees it. */
+/* The head of a queue, as the dataplane sees it. A queue of the scheduler is a candidate: a
+ * virtqueue that can offer several heads (one per class, when frames may leave out of order) has a
+ * queue for each, and they know nothing of each other. */
 struct tq_head {
 	uint32_t leaf; /* tx node without children: port, or class */
 	uint32_t link; /* by which it leaves */
@@ -117,6 +128,9 @@ struct tq_head {
 	 * set) */
 	uint32_t rx;
 	uint32_t head_bytes; /* charged bytes of the head frame, > 0 */
+	/* of a super-frame, what remains of it in head_bytes: charged bytes of one segment; 0: it
+	 * cannot be divided */
+	uint32_t segment_bytes;
 };
 
 enum tq_queue_state {
@@ -129,12 +143,15 @@ enum tq_queue_state {
 /* A visit. The caller pulls frames while
  *     charged bytes so far <= budget_bytes  and  frames so far < budget_frames
  * before each frame (the last one may overshoot, as qos.md section 3 allows), stays with the same
- * leaf, link and rx node, and reports by tq_sched_done(). */
+ * leaf, link and rx node, and reports by tq_sched_done(). A head that goes in_pieces is pulled
+ * segment by segment under the same rule, and the visit ends with it; what is left of it is the
+ * next head. */
 struct tq_pick {
 	uint32_t queue;
 	struct tq_head head;
 	uint64_t budget_bytes;
 	uint32_t budget_frames; /* >= 1 */
+	bool in_pieces;         /* see TQ_SCHED_WHOLE_NS; never for heads that cannot be divided */
 	/* bit per level (0 = child of the link): this visit serves the guarantee there */
 	uint32_t guaranteed;
 };
@@ -169,6 +186,46 @@ void tq_sched_node_credit_get(const struct tq_sched *s, uint32_t node,
 void tq_sched_node_credit_set(struct tq_sched *s, uint32_t node,
 			      const struct tq_node_credit *credit, uint64_t now_ns);
 const struct tq_node_stats *tq_sched_node_stats(const struct tq_sched *s, uint32_t node);
+
+/* Nothing below the tx node may go until it is held no longer, whatever its credit: its tenant has
+ * used its share of the worker's cycles (qos.md section 5). What waits meanwhile waits for
+ * TQ_WAIT_CPU. No-op when it is so already. */
+void tq_sched_node_hold(struct tq_sched *s, uint32_t node, bool held, uint64_t now_ns);
+
+/* Limits that several workers share (dataplane.md section 1). The home of a limit has the bucket,
+ * the others have a leased one. Credit is taken from the home's bucket before it is granted
+ * elsewhere, and what was not used is given back by its holder alone: at no time is there more of
+ * it than one bucket allows. */
+#define TQ_LIMIT_LINK(link) (0x80000000U | (link)) /* else the id of a node: its max and pps */
+struct tq_credit {
+	uint64_t bytes, frames;
+};
+/* Home: take up to *want out of the bucket, which stays >= 0. A limit without pps lends any number
+ * of frames, one without max any number of bytes. */
+void tq_sched_lend(struct tq_sched *s, uint32_t limit, const struct tq_credit *want,
+		   uint64_t now_ns, struct tq_credit *ret_lent);
+/* Home: what a holder gave back; what does not fit in the depth is lost. */
+void tq_sched_return(struct tq_sched *s, uint32_t limit, const struct tq_credit *credit,
+		     uint64_t now_ns);
+/* Holder (leased): credit to be used; it pays debts first. */
+void tq_sched_grant(struct tq_sched *s, uint32_t limit, const struct tq_credit *credit,
+		    uint64_t now_ns);
+/* Holder (leased): take out what is left; debts stay. */
+void tq_sched_reclaim(struct tq_sched *s, uint32_t limit, uint64_t now_ns,
+		      struct tq_credit *ret_left);
+/* What is asked of a limit here, now. */
+struct tq_limit_demand {
+	bool waiting;        /* somebody below may go but for this limit, or has turns left */
+	uint64_t owed_bytes; /* debt of the bucket, rounded up */
+	uint64_t owed_frames;
+	uint64_t taken_bytes; /* charged so far, ever growing */
+	uint64_t taken_frames;
+	/* links: sums over the tenants that want to send and are not parked */
+	uint64_t active_min_bytes_s;
+	uint64_t active_weight;
+};
+void tq_sched_limit_demand(const struct tq_sched *s, uint32_t limit,
+			   struct tq_limit_demand *ret_demand);
 
 /* Queues. The queue must be TQ_QUEUE_OFF. Returns TQ_QUEUE_READY or TQ_QUEUE_WAIT_RX. */
 enum tq_queue_state tq_sched_ready(struct tq_sched *s, uint32_t queue, const struct tq_head *head,

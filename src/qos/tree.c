@@ -21,7 +21,8 @@ static void link_arm(struct tq_sched *s, uint32_t link)
 
 	tq_assert(!l->armed && l->parked);
 	l->armed = true;
-	tq_timer_arm(s, s->n_nodes + link, tq_bucket_due_ns(&l->capacity));
+	tq_timer_arm(s, s->n_nodes + link,
+		     l->leased ? TQ_SCHED_FAR_NS : tq_bucket_due_ns(&l->capacity));
 }
 
 static void link_disarm(struct tq_sched *s, uint32_t link)
@@ -36,7 +37,7 @@ void tq_tree_link_recheck(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 {
 	struct tq_sched_link *l = &s->link[link];
 
-	if (l->capacity.rate_s)
+	if (l->capacity.rate_s && !l->leased)
 		tq_bucket_refill(&l->capacity, now_ns);
 	l->parked = !tq_bucket_may(&l->capacity);
 	link_disarm(s, link);
@@ -96,6 +97,10 @@ static bool enter(struct tq_sched *s, uint32_t node, uint32_t link, uint64_t now
 	tq_assert(!n->parked && !(n->heap_mask >> link & 1));
 	tq_order_enter(s, tq_tree_inst(s, node, link), up, now_ns);
 	n->heap_mask |= (uint8_t)(1U << link);
+	if (n->level == 0) {
+		s->link[link].active_min_bytes_s += n->min_bytes_s;
+		s->link[link].active_weight += n->weight;
+	}
 	return first;
 }
 
@@ -108,6 +113,10 @@ static bool leave(struct tq_sched *s, uint32_t node, uint32_t link)
 	tq_assert(n->heap_mask >> link & 1);
 	tq_order_leave(s, tq_tree_inst(s, node, link), up);
 	n->heap_mask &= (uint8_t) ~(1U << link);
+	if (n->level == 0) {
+		s->link[link].active_min_bytes_s -= n->min_bytes_s;
+		s->link[link].active_weight -= n->weight;
+	}
 	return s->inst[up].share_root == TQ_HEAP_NONE;
 }
 
@@ -240,6 +249,7 @@ static void node_release(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 		return;
 	}
 	n->release_ns = now_ns;
+	n->release_cpu = false;
 	if (n->kind == TQ_NODE_RX)
 		tq_rx_release(s, node, now_ns);
 	else

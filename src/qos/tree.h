@@ -36,6 +36,9 @@
  * weight 1: 2^20 x 2^32. A tag that seems further ahead is a very old one. */
 #define TQ_SCHED_TAG_AHEAD_MAX (1ULL << 53)
 
+/* Not by time: keys of timers are compared by signed difference. */
+#define TQ_SCHED_FAR_NS (1ULL << 62)
+
 enum tq_guar_in { TQ_GUAR_OUT, TQ_GUAR_LATER, TQ_GUAR_DUE };
 
 /* A node on a link, as child and as parent. Also the root of a link, and (as parent of queues) a
@@ -62,8 +65,10 @@ static_assert(sizeof(struct tq_inst) == 192,
 
 struct tq_node {
 	struct tq_bucket max, pps;
+	uint64_t min_bytes_s;
 	uint64_t inv_min;    /* ns per byte, 2^-32; 0: no guarantee */
 	uint64_t inv_weight; /* 2^32 / weight */
+	uint32_t weight;
 	uint64_t release_ns; /* when it last came back from being parked; 0: never */
 	uint64_t since_ns;   /* armed: since when somebody has been waiting for its credit */
 	uint32_t parent;
@@ -79,11 +84,14 @@ struct tq_node {
 	uint8_t parked;      /* without credit; tx only */
 	uint8_t armed;       /* its timer runs */
 	uint8_t release_pps; /* the last release waited for pps, not for max */
+	uint8_t leased;      /* max and pps earn nothing here */
+	uint8_t held;        /* out of cycles */
+	uint8_t release_cpu; /* the last release ended a hold */
 	uint8_t want_mask;   /* links on which it has a runnable child */
 	uint8_t heap_mask;   /* links on which it is in its parent's heaps */
 } TQ_CACHE_ALIGNED;
 
-static_assert(sizeof(struct tq_node) == 128, "two cache lines");
+static_assert(sizeof(struct tq_node) == 192, "three cache lines");
 
 /* Whose turn it is at a receiver. Fields of rx nodes, of tenants (tx), and of one scan. An rx node
  * with waiters is armed (without credit, or giving turns) or among the children of the node above
@@ -125,7 +133,10 @@ struct tq_sched_queue {
 
 struct tq_sched_link {
 	struct tq_bucket capacity;
+	uint64_t taken_bytes, taken_frames;
+	uint64_t active_min_bytes_s, active_weight; /* of runnable tenants */
 	uint8_t exists;
+	uint8_t leased;
 	uint8_t want; /* has a runnable tenant */
 	uint8_t parked;
 	uint8_t armed;
@@ -204,7 +215,7 @@ TQ_INLINE void tq_tree_inst_init(struct tq_inst *i, uint32_t node)
 
 TQ_INLINE bool tq_tree_may(const struct tq_node *n)
 {
-	return tq_bucket_may(&n->max) && tq_bucket_may(&n->pps);
+	return !n->held && tq_bucket_may(&n->max) && tq_bucket_may(&n->pps);
 }
 
 /* Bring both buckets to now. Returns what did not fit of max, in 1e-9 bytes. */
@@ -212,6 +223,8 @@ TQ_INLINE uint64_t tq_tree_refill(struct tq_node *n, uint64_t now_ns)
 {
 	uint64_t lost_n = 0;
 
+	if (n->leased)
+		return 0;
 	if (n->max.rate_s)
 		lost_n = tq_bucket_refill(&n->max, now_ns);
 	if (n->pps.rate_s)
@@ -221,10 +234,12 @@ TQ_INLINE uint64_t tq_tree_refill(struct tq_node *n, uint64_t now_ns)
 
 TQ_INLINE uint64_t tq_tree_due_ns(const struct tq_node *n)
 {
-	uint64_t max_ns = tq_bucket_may(&n->max) ? 0 : tq_bucket_due_ns(&n->max);
-	uint64_t pps_ns = tq_bucket_may(&n->pps) ? 0 : tq_bucket_due_ns(&n->pps);
+	uint64_t max_ns;
 
-	return TQ_MAX(max_ns, pps_ns);
+	if (n->held || (n->leased && !tq_tree_may(n)))
+		return TQ_SCHED_FAR_NS;
+	max_ns = tq_bucket_may(&n->max) ? 0 : tq_bucket_due_ns(&n->max);
+	return TQ_MAX(max_ns, tq_bucket_may(&n->pps) ? 0 : tq_bucket_due_ns(&n->pps));
 }
 
 /* A tag that is neither behind virtual time v nor further ahead of it than a visit can bring it. */

@@ -51,7 +51,8 @@ static void judge(const struct tq_sched *s, uint32_t node, struct verdict *v)
 			until_ns = tq_tree_due_ns(n);
 		if (until_ns > v->until_ns) {
 			v->until_ns = until_ns;
-			v->reason = reason_of(n, n->release_pps);
+			v->reason = n->held || n->release_cpu ? TQ_WAIT_CPU
+							      : reason_of(n, n->release_pps);
 		}
 		node = n->parent;
 	}

@@ -138,6 +138,10 @@ static void sched_wait(struct scene *s, enum tq_wait_reason wait)
 		/* Only ports of the tenant itself are in its networks. */
 		limit(s, NULL, "rx", &s->tenant->rx, wait == TQ_WAIT_RX_TENANT_PPS, receiver);
 		break;
+	case TQ_WAIT_CPU:
+		WHY(s, "tenant %s had used its share of the worker's cycles", s->tenant->name);
+		COMMAND(s, "tqosctl show workers");
+		break;
 	case TQ_WAIT_NONE:
 	case TQ_WAIT_N:
 		tq_verify(!"not a reason to wait");
