@@ -323,6 +323,7 @@ static void usage(FILE *to)
 	      "  --state-kill SOCKET  end after each message of a handshake: close, SIGKILL (TAP)\n"
 	      "  --hostile SOCKET     attacks by messages and files (TAP)\n"
 	      "  --pair A B           numbered frames from port A to port B; counts (JSON)\n"
+	      "  --load A B [C D]...  as many frames as go, both ways in each pair (JSON)\n"
 	      "options:\n"
 	      "  --listen             listen at SOCKET: the daemon is the client\n"
 	      "  --queues N           queue pairs of the port (1)\n"
@@ -336,7 +337,13 @@ static void usage(FILE *to)
 	      "  --drain MS           pair: quiet time at the end (500)\n"
 	      "  --both               pair: B sends to A too\n"
 	      "  --no-announce        pair: no broadcast after attaching\n"
-	      "  --mac-a MAC, --mac-b MAC\n",
+	      "  --mac-a MAC, --mac-b MAC\n"
+	      "  --sizes N[,N]...     load: bytes of frames, by turns (64)\n"
+	      "  --active N           load: pairs that send, the others are only attached (all)\n"
+	      "  --warmup MS          load: before the measurement (1000)\n"
+	      "  --one-way            load: only the first port of each pair sends\n"
+	      "  --probe N            load: the first pair is a flow of N frames/s of --size bytes,\n"
+	      "                       one way; its delay is measured\n",
 	      to);
 }
 
@@ -360,6 +367,12 @@ enum {
 	OPT_NO_ANNOUNCE,
 	OPT_MAC_A,
 	OPT_MAC_B,
+	OPT_LOAD,
+	OPT_SIZES,
+	OPT_ACTIVE,
+	OPT_WARMUP,
+	OPT_ONE_WAY,
+	OPT_PROBE,
 	OPT_HELP
 };
 
@@ -383,6 +396,12 @@ static const struct option options[] = {
 	{ "no-announce", no_argument, NULL, OPT_NO_ANNOUNCE },
 	{ "mac-a", required_argument, NULL, OPT_MAC_A },
 	{ "mac-b", required_argument, NULL, OPT_MAC_B },
+	{ "load", no_argument, NULL, OPT_LOAD },
+	{ "sizes", required_argument, NULL, OPT_SIZES },
+	{ "active", required_argument, NULL, OPT_ACTIVE },
+	{ "warmup", required_argument, NULL, OPT_WARMUP },
+	{ "one-way", no_argument, NULL, OPT_ONE_WAY },
+	{ "probe", required_argument, NULL, OPT_PROBE },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -404,6 +423,44 @@ static bool parse_number(const char *text, uint64_t min, uint64_t max, uint64_t 
 		return false;
 	*ret = v;
 	return true;
+}
+
+static bool parse_sizes(const char *text, struct vf_options *o)
+{
+	char word[128], *save = NULL, *w;
+	uint64_t v;
+
+	snprintf(word, sizeof(word), "%s", text);
+	o->n_sizes = 0;
+	for (w = strtok_r(word, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
+		if (o->n_sizes == VF_SIZES_MAX || !parse_number(w, 60, 1522, &v))
+			return false;
+		o->sizes_bytes[o->n_sizes++] = (uint32_t)v;
+	}
+	return o->n_sizes > 0;
+}
+
+static bool take_load_option(struct vf_options *o, int opt, int *mode)
+{
+	uint64_t v = 0;
+
+	switch (opt) {
+	case OPT_LOAD:
+		*mode = opt;
+		return true;
+	case OPT_SIZES:
+		return parse_sizes(optarg, o);
+	case OPT_ACTIVE:
+		return parse_number(optarg, 1, 1024, &v) && (o->active_pairs = (uint32_t)v);
+	case OPT_WARMUP:
+		return parse_number(optarg, 1, 60000, &v) && (o->warmup_ms = (uint32_t)v);
+	case OPT_ONE_WAY:
+		return o->one_way = true;
+	case OPT_PROBE:
+		return parse_number(optarg, 1, 1000000, &o->probe_frames_s);
+	default:
+		return false;
+	}
 }
 
 /* One option. False: usage. */
@@ -453,7 +510,7 @@ static bool take_option(struct vf_options *o, int opt, int *mode)
 	case OPT_MAC_B:
 		return parse_mac(optarg, o->mac[opt == OPT_MAC_B]);
 	default:
-		return false;
+		return take_load_option(o, opt, mode);
 	}
 }
 
@@ -463,6 +520,8 @@ static int run_mode(const struct vf_options *o, int mode, char **paths, int n)
 		return mode_hold(o, paths, n);
 	if (mode == OPT_PAIR && n == 2)
 		return vf_mode_pair(o, paths[0], paths[1]);
+	if (mode == OPT_LOAD && n >= 2 && n % 2 == 0)
+		return vf_mode_load(o, paths, n);
 	if (mode == OPT_CYCLES && n == 1)
 		return mode_cycles(o, paths[0]);
 	if (mode == OPT_KILL && n == 1)
@@ -485,6 +544,10 @@ int main(int argc, char **argv)
 				.seconds = 5,
 				.drain_ms = 500,
 				.announce = true,
+				.sizes_bytes = { 64 },
+				.n_sizes = 1,
+				.active_pairs = UINT32_MAX / 2,
+				.warmup_ms = 1000,
 				.mac = { { 0x52, 0x54, 0, 0, 0, 0x0a },
 					 { 0x52, 0x54, 0, 0, 0, 0x0b } } };
 	struct sigaction sa = { .sa_handler = on_signal };

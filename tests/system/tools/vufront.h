@@ -16,6 +16,8 @@
 #include "vhost/frontend.h"
 #include "vhost/listen.h"
 
+#define VF_SIZES_MAX 16
+
 struct vf_options {
 	struct tq_vu_front_conf front;
 	bool listen;            /* the daemon is the client */
@@ -30,6 +32,12 @@ struct vf_options {
 	/* --pair: each end sends a broadcast after it attached, so that its address is known */
 	bool announce;
 	uint8_t mac[2][6];
+	/* --load */
+	uint32_t sizes_bytes[VF_SIZES_MAX], n_sizes; /* of the loads' frames, by turns */
+	uint32_t active_pairs;                       /* that send; the others are only attached */
+	uint32_t warmup_ms;
+	uint64_t probe_frames_s; /* pair 0 is a paced flow; 0: a load like the others */
+	bool one_way;            /* only the first port of a pair sends */
 };
 
 /* One port of the daemon. */
@@ -55,5 +63,6 @@ int vf_end_connect(struct vf_end *e, struct tq_vu_front *f);
 int vf_end_attach(struct vf_end *e);
 
 int vf_mode_pair(const struct vf_options *o, const char *path_a, const char *path_b);
+int vf_mode_load(const struct vf_options *o, char *const *paths, int n);
 
 #endif

@@ -43,6 +43,19 @@ def pair_result(proc, timeout_s=30):
     raise RuntimeError(f"tq-vufront --pair: no result\n{proc.tail()}")
 
 
+def load(lab, sockets, *options, name="load", cpu=None, listen=False):
+    """As many frames as go between each two neighbours of `sockets`, in the background;
+    load_result() gives the counts."""
+    pin = ["taskset", "-c", str(cpu)] if cpu is not None else []
+    return lab.spawn(name, [*pin, binary(), *(["--listen"] if listen else []), "--load",
+                            *options, *sockets])
+
+
+def load_result(proc, timeout_s=60):
+    """{"time_ns", "idle_share", "ports": [{sent, received, received_bytes}], "probe": {...}}"""
+    return pair_result(proc, timeout_s)
+
+
 def tap_lines(lab, *args, timeout_s=60):
     """Modes that print TAP: [(good, text)]."""
     done = lab.run([binary(), *args], timeout_s, check=False)
