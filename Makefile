@@ -85,6 +85,13 @@ bench: setup-check
 	@scripts/setup-build $(BUILD)/bench -Dbench=true
 	@TQ_BUILD_DIR=$(abspath $(BUILD))/bench bench/run
 
+setup-peers:
+	@scripts/bootstrap.sh build run test peers
+bench-peers: setup-peers
+	@scripts/setup-build $(BUILD)/bench -Dbench=true
+	@TQ_BUILD_DIR=$(abspath $(BUILD))/bench bench/peers --json $(BUILD)/bench/peers.json \
+		--svg $(BUILD)/bench/peers
+
 clean:
 	rm -rf $(BUILD)
 
@@ -97,6 +104,7 @@ help:
 	@echo 'make format [F=FILES]       format the C code'
 	@echo 'make asan, make ubsan       levels 1 to 4 under a sanitizer'
 	@echo 'make bench                  cycles and rates beside the peers; JSON'
+	@echo 'make bench-peers            tqosd beside OVS-DPDK and testpmd, 5 rounds: table, JSON, SVG'
 	@echo 'make fuzz T=NAME [TIME=60]  libFuzzer on one target; without T the list of targets'
 	@echo 'make install                to DESTDIR/PREFIX (PREFIX=$(PREFIX))'
 	@echo 'make clean                  remove $(BUILD)'
@@ -104,4 +112,4 @@ help:
 	@echo 'scripts/bootstrap.sh --dry-run says what and why.'
 
 .PHONY: all setup-build setup-run setup-check setup-clang demo install check build-check check-full \
-	lint format asan ubsan fuzz bench clean help
+	lint format asan ubsan fuzz bench bench-peers setup-peers clean help

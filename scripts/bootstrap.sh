@@ -39,6 +39,7 @@ packages() { # GROUP PACKAGE WHY
 		lint  shellcheck       static analysis of shell scripts
 		clang clang-14         the second compiler; fuzzing
 		clang libclang-rt-14-dev  its sanitizers and libFuzzer
+		peers openvswitch-switch-dpdk  OVS-DPDK in make bench-peers
 		peers mmdebstrap       makes the bare Debian of scripts/fresh-check
 	EOF
 }

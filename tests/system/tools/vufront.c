@@ -342,8 +342,8 @@ static void usage(FILE *to)
 	      "  --active N           load: pairs that send, the others are only attached (all)\n"
 	      "  --warmup MS          load: before the measurement (1000)\n"
 	      "  --one-way            load: only the first port of each pair sends\n"
-	      "  --probe N            load: the first pair is a flow of N frames/s of --size bytes,\n"
-	      "                       one way; its delay is measured\n",
+	      "  --probe N            load: the first pair is a flow of N frames/s of --size\n"
+	      "                       bytes, one way; its delay is measured\n",
 	      to);
 }
 

@@ -25,6 +25,12 @@
 #define BURST 64
 #define SAMPLES_MAX (1U << 22)
 #define STAMP_AT 42 /* behind Ethernet, IPv4 and UDP: number, time */
+/* What a back-end of others may offer and this does not do must not be acked. */
+#define FEATURES                                                                                   \
+	(TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF) |                   \
+	 TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) | TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) |                   \
+	 TQ_BIT64(TQ_VHOST_USER_F_PROTOCOL_FEATURES))
+#define PROTOCOL_FEATURES (TQ_BIT64(TQ_VU_PF_MQ) | TQ_BIT64(TQ_VU_PF_REPLY_ACK))
 #define PROBE_LATE_NS (100 * TQ_NS_PER_MS)
 
 struct port {
@@ -318,14 +324,17 @@ static void measure(struct load *l)
 	report(l, now_ns - begin_ns);
 }
 
-int vf_mode_load(const struct vf_options *o, char *const *paths, int n)
+int vf_mode_load(const struct vf_options *options, char *const *paths, int n)
 {
+	struct vf_options copy = *options, *o = &copy;
 	struct load l = { .o = o,
 			  .n_ports = (uint32_t)n,
 			  .n_active = TQ_MIN((uint32_t)n, 2 * o->active_pairs),
 			  .first = o->probe_frames_s ? 2 : 0 };
 	int rc;
 
+	o->front.features &= FEATURES;
+	o->front.protocol_features &= PROTOCOL_FEATURES;
 	l.port = calloc((size_t)n, sizeof(*l.port));
 	l.sample_ns = calloc(SAMPLES_MAX, sizeof(*l.sample_ns));
 	rc = l.port && l.sample_ns ? open_ports(&l, paths) : -ENOMEM;
