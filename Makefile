@@ -92,6 +92,10 @@ bench-peers: setup-peers
 	@TQ_BUILD_DIR=$(abspath $(BUILD))/bench bench/peers --json $(BUILD)/bench/peers.json \
 		--svg $(BUILD)/bench/peers
 
+bench-sched: setup-check
+	@scripts/setup-build $(BUILD)/bench -Dbench=true
+	@TQ_BUILD_DIR=$(abspath $(BUILD))/bench bench/run sched
+
 clean:
 	rm -rf $(BUILD)
 
@@ -104,6 +108,7 @@ help:
 	@echo 'make format [F=FILES]       format the C code'
 	@echo 'make asan, make ubsan       levels 1 to 4 under a sanitizer'
 	@echo 'make bench                  cycles and rates beside the peers; JSON'
+	@echo 'make bench-sched            the scheduler alone, beside rte_sched and a plain DRR, 1 minute'
 	@echo 'make bench-peers            tqosd beside OVS-DPDK and testpmd, 5 rounds: table, JSON, SVG'
 	@echo 'make fuzz T=NAME [TIME=60]  libFuzzer on one target; without T the list of targets'
 	@echo 'make install                to DESTDIR/PREFIX (PREFIX=$(PREFIX))'
@@ -112,4 +117,4 @@ help:
 	@echo 'scripts/bootstrap.sh --dry-run says what and why.'
 
 .PHONY: all setup-build setup-run setup-check setup-clang demo install check build-check check-full \
-	lint format asan ubsan fuzz bench bench-peers setup-peers clean help
+	lint format asan ubsan fuzz bench bench-peers bench-sched setup-peers clean help
