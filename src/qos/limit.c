@@ -120,6 +120,19 @@ void tq_sched_reclaim(struct tq_sched *s, uint32_t limit, uint64_t now_ns,
 	recheck(s, limit, now_ns);
 }
 
+void tq_sched_debit(struct tq_sched *s, uint32_t limit, const struct tq_credit *credit,
+		    uint64_t now_ns)
+{
+	struct limit l = limit_of(s, limit);
+
+	tq_verify(l.leased && s->picked == TQ_QUEUE_NONE);
+	if (l.max->rate_s)
+		tq_bucket_charge(l.max, credit->bytes);
+	if (l.pps && l.pps->rate_s)
+		tq_bucket_charge(l.pps, credit->frames);
+	recheck(s, limit, now_ns);
+}
+
 static uint64_t owed(const struct tq_bucket *b)
 {
 	if (!b || !b->rate_s || b->balance_n >= 0)
@@ -144,7 +157,12 @@ void tq_sched_limit_demand(const struct tq_sched *s, uint32_t limit,
 		ret_demand->active_weight = link->active_weight;
 		return;
 	}
-	ret_demand->waiting = s->node[limit].want_mask != 0 && !s->node[limit].held;
+	if (s->node[limit].kind == TQ_NODE_RX)
+		ret_demand->waiting = s->node[limit].queue_first != TQ_QUEUE_NONE ||
+				      s->rx[limit].child_root != TQ_HEAP_NONE ||
+				      s->node[limit].armed;
+	else
+		ret_demand->waiting = s->node[limit].want_mask != 0 && !s->node[limit].held;
 	ret_demand->taken_bytes = s->stats[limit].bytes;
 	ret_demand->taken_frames = s->stats[limit].frames;
 }

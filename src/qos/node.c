@@ -80,14 +80,17 @@ void tq_sched_link_set(struct tq_sched *s, uint32_t link, const struct tq_link_p
 		       uint64_t now_ns)
 {
 	struct tq_sched_link *l = &s->link[link];
+	bool limited = l->capacity.rate_s != 0;
 
 	tq_verify(link < s->n_links && s->picked == TQ_QUEUE_NONE);
+	if (l->leased)
+		l->capacity.at_ns = now_ns; /* it earned nothing */
 	if (!l->exists)
 		tq_bucket_init(&l->capacity, p->capacity_bytes_s, p->burst_bytes, now_ns);
 	else
 		tq_bucket_set(&l->capacity, p->capacity_bytes_s, p->burst_bytes, now_ns);
-	if (p->leased && !l->leased)
-		l->capacity.balance_n = 0; /* credit comes by grants */
+	if (p->leased && (!l->leased || !limited))
+		l->capacity.balance_n = TQ_MIN(l->capacity.balance_n, 0); /* it comes by grants */
 	l->leased = p->leased;
 	l->exists = true;
 	tq_tree_link_recheck(s, link, now_ns);
@@ -142,14 +145,17 @@ void tq_sched_node_set(struct tq_sched *s, uint32_t node, const struct tq_node_p
 		       uint64_t now_ns)
 {
 	struct tq_node *n = &s->node[node];
+	bool max = n->max.rate_s != 0, pps = n->pps.rate_s != 0;
 
 	tq_verify(tq_sched_node_exists(s, node) && s->picked == TQ_QUEUE_NONE);
+	if (n->leased)
+		n->max.at_ns = n->pps.at_ns = now_ns; /* it earned nothing */
 	tq_bucket_set(&n->max, p->max_bytes_s, p->burst_bytes, now_ns);
 	tq_bucket_set(&n->pps, p->pps, p->burst_frames, now_ns);
-	if (p->leased && !n->leased) {
+	if (p->leased && (!n->leased || !max))
 		n->max.balance_n = TQ_MIN(n->max.balance_n, 0);
+	if (p->leased && (!n->leased || !pps))
 		n->pps.balance_n = TQ_MIN(n->pps.balance_n, 0);
-	}
 	n->leased = p->leased;
 	n->limited = p->max_bytes_s || p->pps;
 	if (n->kind == TQ_NODE_TX)

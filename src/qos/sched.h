@@ -213,6 +213,10 @@ void tq_sched_grant(struct tq_sched *s, uint32_t limit, const struct tq_credit *
 /* Holder (leased): take out what is left; debts stay. */
 void tq_sched_reclaim(struct tq_sched *s, uint32_t limit, uint64_t now_ns,
 		      struct tq_credit *ret_left);
+/* Holder (leased): credit leaves, and debts may grow. A limit that is held at -n instead of 0 lets
+ * a frame start only when what was granted covers n. */
+void tq_sched_debit(struct tq_sched *s, uint32_t limit, const struct tq_credit *credit,
+		    uint64_t now_ns);
 /* What is asked of a limit here, now. */
 struct tq_limit_demand {
 	bool waiting;        /* somebody below may go but for this limit, or has turns left */
