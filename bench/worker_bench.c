@@ -1,215 +1,139 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* worker_bench.c - cycles per frame of a worker's step over in-memory guests, generator and sink
- * apart.
+/* worker_bench.c - cycles a frame of a worker's step over in-memory guests, and what QoS costs of
+ * it: the same tenants with and without a policy, short runs by turns.
  *
- *      guest 0 --64 B--> worker --> guest 1          (n pairs: 0->1, 2->3, ...)
+ *	worker_bench [--runs N] [--row N] [--json FILE]
  *
- * One thread; the guests' own work is not counted.  Prints one line per case:
- *      pairs  bytes  limits  frames  cycles/frame
- * Usage: worker_bench [FRAMES]
- */
+ * The policy: 1000 tenants, link > tenant > port, max and pps on tenants and ports, a capacity of
+ * the link, none of which binds.  `tree` has the capacity only: below one, a visit is at most 1514
+ * bytes long when others wait, so that shares are exact.  Everything but `none` is printed as the
+ * difference to it, the median of all pairs of neighbouring runs. */
+
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "dataplane/worker.h"
-#include "packet/eth.h"
-#include "port/sim.h"
-#include "virtio/nethdr.h"
+#include "bench.h"
+#include "world.h"
 
-#define PORTS_MAX 128
-#define FEATURES (TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF))
+#define RUNS_MAX 1000
+#define RUN_FRAMES 20000
 
-struct bench {
-	uint32_t n_ports;
-	struct tq_sim_world *world;
-	struct tq_worker *w;
-	const struct tq_snapshot *snap;
-	struct tq_port *port[PORTS_MAX];
-	struct tq_sim_guest *guest[PORTS_MAX];
+static const char *const policy_name[POLICY_N] = { "none", "tree", "limits" };
+
+struct row {
+	uint32_t tenants, active, frame_bytes, burst_frames;
+	bool target; /* the one that issue and design name */
+	double sample[POLICY_N][RUNS_MAX], more[POLICY_N][RUNS_MAX];
+	struct bench_stat stat[POLICY_N], more_stat[POLICY_N];
 };
 
-static uint64_t mac_of(uint32_t i)
+static void run(struct row *row, uint32_t runs)
 {
-	return 0x000000005452ULL | (uint64_t)i << 40;
-}
+	struct bench_world *b[POLICY_N];
 
-static void die(const char *what)
-{
-	fprintf(stderr, "worker_bench: %s failed\n", what);
-	exit(1);
-}
-
-static void command(struct bench *b, struct tq_cmd cmd)
-{
-	struct tq_event event;
-
-	if (!tq_worker_cmd(b->w, &cmd))
-		die("command");
-	tq_worker_step(b->w, tq_clock_monotonic_ns());
-	while (tq_worker_event(b->w, &event)) {
-		if (event.result)
-			die("command's answer");
+	for (int p = 0; p < POLICY_N; p++) {
+		b[p] = bench_world_new(
+			&(struct bench_world_conf){ .policy = (enum bench_policy)p,
+						    .tenants = row->tenants,
+						    .active = row->active,
+						    .frame_bytes = row->frame_bytes,
+						    .burst_frames = row->burst_frames });
+		bench_world_run(b[p], 10 * RUN_FRAMES);
 	}
-}
-
-static struct tq_node_params params(bool limits, uint64_t max_bytes_s)
-{
-	struct tq_node_params p = { .weight = 1, .priority = 7 };
-
-	if (limits) { /* none of them binds */
-		p.max_bytes_s = max_bytes_s;
-		p.burst_bytes = max_bytes_s / 1000;
-		p.pps = 1000000000;
-		p.burst_frames = 1000000;
-	}
-	return p;
-}
-
-static void publish(struct bench *b, bool limits)
-{
-	uint32_t tenants = b->n_ports / 2, n = 0;
-	struct tq_snapshot *s;
-
-	if (tq_snapshot_new(b->n_ports, tenants, b->n_ports, tenants + b->n_ports, b->n_ports, &s))
-		die("tq_snapshot_new");
-	s->revision = 1;
-	for (uint32_t t = 0; t < tenants; t++) {
-		s->network[t] = (struct tq_snap_network){ .tenant = t,
-							  .uplink = TQ_ID_NONE,
-							  .frame_bytes_max = 1514,
-							  .member_first = 2 * t,
-							  .member_n = 2 };
-		s->node[n++] = (struct tq_snap_node){ .node = TQ_NODE_TENANT_TX(t),
-						      .parent = TQ_NODE_NONE,
-						      .params = params(limits, 40000000000ULL) };
-	}
-	for (uint32_t i = 0; i < b->n_ports; i++) {
-		s->port[i] = (struct tq_snap_port){ .tenant = i / 2,
-						    .network = i / 2,
-						    .rx_node = TQ_NODE_NONE,
-						    .mac = mac_of(i),
-						    .hold_ns = 2000000 };
-		s->member[i] = i;
-		tq_fdb_add(&s->fdb, i / 2, mac_of(i), i);
-		s->node[n++] = (struct tq_snap_node){ .node = TQ_NODE_PORT_TX(i),
-						      .parent = TQ_NODE_TENANT_TX(i / 2),
-						      .params = params(limits, 40000000000ULL) };
-	}
-	s->link[TQ_LINK_FABRIC] = (struct tq_snap_link){ .exists = true };
-	if (limits)
-		s->link[TQ_LINK_FABRIC].params =
-			(struct tq_link_params){ .capacity_bytes_s = 50000000000ULL,
-						 .burst_bytes = 50000000 };
-	b->snap = s;
-}
-
-static void preset(struct bench *b, uint32_t i, uint32_t len_bytes)
-{
-	uint8_t frame[1514] = { 0 };
-
-	tq_mac_store(frame, mac_of(i ^ 1));
-	tq_mac_store(frame + TQ_MAC_BYTES, mac_of(i));
-	frame[12] = 0x08;
-	if (tq_drv_preset(b->guest[i]->drv[1], frame, len_bytes, NULL))
-		die("tx preset");
-}
-
-static void add_port(struct bench *b, uint32_t i)
-{
-	struct tq_sim_guest_conf conf = { .port_id = i,
-					  .n_pairs = 1,
-					  .ring_size = 256,
-					  .features = FEATURES,
-					  .buf_bytes = 2048,
-					  .frame_bytes_max = 1514 };
-
-	if (tq_port_new(i, 1, &b->port[i]) || tq_sim_guest_new(b->world, &conf, &b->guest[i]))
-		die("port");
-	command(b, (struct tq_cmd){ .op = TQ_CMD_PORT_ADD, .port = b->port[i] });
-	for (uint32_t ring = 0; ring < 2; ring++)
-		command(b, (struct tq_cmd){ .op = TQ_CMD_RING_START,
-					    .port = b->port[i],
-					    .ring = ring,
-					    .conf = tq_sim_guest_vq_conf(b->guest[i], ring),
-					    .kick_fd = -1,
-					    .call_fd = -1 });
-}
-
-/* Receive buffers were posted one by one by the guest; the sink takes and posts again what came. */
-static uint32_t sink(struct tq_sim_guest *g)
-{
-	static uint8_t frame[2048];
-	uint32_t n = 0;
-
-	while (tq_sim_guest_receive(g, 0, frame, sizeof(frame)) > 0)
-		n++;
-	return n;
-}
-
-static void run(struct bench *b, uint64_t frames, uint32_t active_pairs)
-{
-	uint64_t seen = 0;
-
-	while (seen < frames) {
-		for (uint32_t p = 0; p < active_pairs; p++) {
-			tq_drv_tx_burst(b->guest[2 * p]->drv[1], 64);
-			tq_sim_guest_kick(b->guest[2 * p], 1);
+	for (uint32_t i = 0; i < runs; i++)
+		for (int p = 0; p < POLICY_N; p++) {
+			bench_world_run(b[p], RUN_FRAMES / 4); /* caches of the one before */
+			row->sample[p][i] = bench_world_run(b[p], RUN_FRAMES);
+			row->more[p][i] = row->sample[p][i] - row->sample[POLICY_NONE][i];
 		}
-		tq_worker_step(b->w, tq_clock_monotonic_ns());
-		for (uint32_t p = 0; p < active_pairs; p++)
-			seen += sink(b->guest[2 * p + 1]);
+	for (int p = 0; p < POLICY_N; p++) {
+		row->stat[p] = bench_stat(row->sample[p], runs);
+		row->more_stat[p] = bench_stat(row->more[p], runs);
 	}
 }
 
-static void bench_case(uint32_t ports, uint32_t active_pairs, uint32_t len_bytes, bool limits,
-		       uint64_t frames)
+static void print_row(const struct row *row)
 {
-	struct bench *b = calloc(1, sizeof(*b));
-	struct tq_worker_conf conf = { .io = { .signal_burst = tq_sim_signal_burst,
-					       .kicked_burst = tq_sim_kicked_burst,
-					       .kick_add = tq_sim_kick_add,
-					       .kick_del = tq_sim_kick_del } };
-	uint64_t cycles, done;
+	printf("%7u %6u %5u %5u", row->tenants, row->active, row->frame_bytes, row->burst_frames);
+	for (int p = 0; p < POLICY_N; p++)
+		printf(" | %6.1f %6.1f", row->stat[p].median, row->stat[p].min);
+	printf(" | %+6.1f %+6.1f%s\n", row->more_stat[POLICY_TREE].median,
+	       row->more_stat[POLICY_LIMITS].median, row->target ? "  (target 50)" : "");
+	fflush(stdout);
+}
 
-	b->n_ports = ports;
-	if (tq_sim_world_new(&b->world))
-		die("world");
-	conf.io.ctx = tq_sim_seat(b->world, 0);
-	conf.snapshot = &b->snap;
-	if (tq_worker_new(&conf, &b->w))
-		die("tq_worker_new");
-	publish(b, limits);
-	for (uint32_t i = 0; i < ports; i++)
-		add_port(b, i);
-	for (uint32_t p = 0; p < active_pairs; p++)
-		preset(b, 2 * p, len_bytes);
-	run(b, frames / 10, active_pairs);
-	cycles = tq_worker_counters(b->w)->busy_cycles;
-	done = tq_worker_counters(b->w)->frames;
-	run(b, frames, active_pairs);
-	cycles = tq_worker_counters(b->w)->busy_cycles - cycles;
-	done = tq_worker_counters(b->w)->frames - done;
-	printf("%5u attached  %3u active pairs  %4u B  limits %-3s  %9lu frames  "
-	       "%6.1f cycles/frame\n",
-	       ports, active_pairs, len_bytes, limits ? "on" : "off", done,
-	       (double)cycles / (double)done);
-	/* the process ends: memory is given back by it */
+static json_t *row_json(const struct row *row)
+{
+	json_t *j = json_pack("{s:i, s:i, s:i, s:i}", "tenants", (int)row->tenants, "active",
+			      (int)row->active, "frame_bytes", (int)row->frame_bytes,
+			      "burst_frames", (int)row->burst_frames);
+
+	for (int p = 0; p < POLICY_N; p++) {
+		json_t *one = bench_json_stat(&row->stat[p]);
+
+		if (p != POLICY_NONE)
+			json_object_set_new(one, "more", bench_json_stat(&row->more_stat[p]));
+		json_object_set_new(j, policy_name[p], one);
+	}
+	if (row->target)
+		json_object_set_new(j, "target_more", json_integer(50));
+	return j;
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t frames = argc > 1 ? strtoull(argv[1], NULL, 10) : 2000000;
+	static const struct option options[] = { { "runs", required_argument, NULL, 'r' },
+						 { "json", required_argument, NULL, 'j' },
+						 { "row", required_argument, NULL, 'n' },
+						 { 0 } };
+	static struct row row[] = {
+		{ 1, 1, 64, 64, .target = false },    { 1, 1, 256, 64, .target = false },
+		{ 1, 1, 1514, 64, .target = false },  { 64, 64, 64, 64, .target = false },
+		{ 1000, 1, 64, 64, .target = false }, { 1000, 64, 64, 64, .target = true },
+		{ 1000, 64, 64, 8, .target = false }, { 1000, 64, 1514, 64, .target = false },
+	};
+	uint64_t start_ns = tq_clock_monotonic_ns();
+	json_t *root = json_pack("{s:s}", "bench", "worker"), *rows = json_array();
+	const char *path = NULL;
+	uint32_t runs = 40, only = 0;
+	int c;
 
-	bench_case(2, 1, 64, false, frames);
-	bench_case(2, 1, 64, true, frames);
-	bench_case(2, 1, 256, true, frames);
-	bench_case(2, 1, 1514, true, frames);
-	bench_case(16, 8, 64, true, frames);
-	bench_case(128, 64, 64, true, frames);
-	bench_case(128, 1, 64, true, frames);
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'r')
+			runs = (uint32_t)strtoul(optarg, NULL, 0);
+		else if (c == 'j')
+			path = optarg;
+		else if (c == 'n')
+			only = (uint32_t)strtoul(optarg, NULL, 0);
+		else
+			return 2;
+	}
+	if (runs < 1 || runs > RUNS_MAX || optind != argc)
+		return 2;
+	printf("TSC cycles a frame of the worker's step: median and least of %u runs by turns; at "
+	       "the right\nthe median of what it is more than without a policy\n\n",
+	       runs);
+	printf("%7s %6s %5s %5s | %13s | %13s | %13s | %6s %6s\n", "tenants", "active", "bytes",
+	       "burst", policy_name[POLICY_NONE], policy_name[POLICY_TREE],
+	       policy_name[POLICY_LIMITS], policy_name[POLICY_TREE], policy_name[POLICY_LIMITS]);
+	for (uint32_t i = 0; i < TQ_ARRAY_LEN(row); i++) {
+		if (only && only != i + 1)
+			continue;
+		bench_progress("worker", i, TQ_ARRAY_LEN(row), start_ns);
+		run(&row[i], runs);
+		print_row(&row[i]);
+		json_array_append_new(rows, row_json(&row[i]));
+	}
+	json_object_set_new(root, "machine", bench_machine());
+	json_object_set_new(root, "unit", json_string("TSC cycles/frame"));
+	json_object_set_new(root, "rows", rows);
+	if (path)
+		return bench_json_write(root, path);
+	json_decref(root);
 	return 0;
 }

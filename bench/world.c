@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "packet/eth.h"
+#include "virtio/nethdr.h"
+
+#define FEATURES (TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF))
+#define RING 256
+#define RING_IDLE 32
+#define FRAME_BYTES_MAX 1514
+
+static void die(const char *what)
+{
+	fprintf(stderr, "worker_bench: %s failed\n", what);
+	exit(1);
+}
+
+static uint64_t mac_of(uint32_t i)
+{
+	return 0x5452ULL | (uint64_t)(i & 0xff) << 40 | (uint64_t)(i >> 8) << 32;
+}
+
+static uint32_t tenant_of(const struct bench_world *b, uint32_t port)
+{
+	return port < 2 * b->conf.active ? port / 2 : port - b->conf.active;
+}
+
+static void command(struct bench_world *b, struct tq_cmd cmd)
+{
+	struct tq_event event;
+
+	if (!tq_worker_cmd(b->w, &cmd))
+		die("command");
+	tq_worker_step(b->w, tq_clock_monotonic_ns());
+	while (tq_worker_event(b->w, &event)) {
+		if (event.result)
+			die("command's answer");
+	}
+}
+
+static struct tq_snap_node node(const struct bench_world *b, uint32_t id, uint32_t parent)
+{
+	struct tq_node_params p = { .weight = 1, .priority = 7 };
+
+	if (b->conf.policy == POLICY_LIMITS) {
+		p.max_bytes_s = 40000000000ULL;
+		p.burst_bytes = p.max_bytes_s / 1000;
+		p.pps = 1000000000;
+		p.burst_frames = 1000000;
+	}
+	return (struct tq_snap_node){ .node = id, .parent = parent, .params = p };
+}
+
+static void publish(struct bench_world *b)
+{
+	uint32_t tenants = b->conf.tenants, n = 0;
+	struct tq_snapshot *s;
+
+	if (tq_snapshot_new(b->n_ports, tenants, b->n_ports, tenants + b->n_ports, b->n_ports, &s))
+		die("tq_snapshot_new");
+	s->revision = 1;
+	for (uint32_t t = 0; t < tenants; t++) {
+		s->network[t] = (struct tq_snap_network){ .tenant = t,
+							  .uplink = TQ_ID_NONE,
+							  .frame_bytes_max = FRAME_BYTES_MAX };
+		s->node[n++] = node(b, TQ_NODE_TENANT_TX(t), TQ_NODE_NONE);
+	}
+	for (uint32_t i = 0; i < b->n_ports; i++) {
+		uint32_t t = tenant_of(b, i);
+
+		s->port[i] = (struct tq_snap_port){ .tenant = t,
+						    .network = t,
+						    .rx_node = TQ_NODE_NONE,
+						    .mac = mac_of(i),
+						    .hold_ns = 2000000 };
+		if (s->network[t].member_n++ == 0)
+			s->network[t].member_first = i;
+		s->member[i] = i;
+		tq_fdb_add(&s->fdb, t, mac_of(i), i);
+		s->node[n++] = node(b, TQ_NODE_PORT_TX(i), TQ_NODE_TENANT_TX(t));
+	}
+	s->link[TQ_LINK_FABRIC] = (struct tq_snap_link){ .exists = true };
+	if (b->conf.policy != POLICY_NONE)
+		s->link[TQ_LINK_FABRIC].params =
+			(struct tq_link_params){ .capacity_bytes_s = 50000000000ULL,
+						 .burst_bytes = 50000000 };
+	b->snap = s;
+}
+
+static void add_port(struct bench_world *b, uint32_t i)
+{
+	const bool active = i < 2 * b->conf.active;
+	struct tq_sim_guest_conf conf = { .port_id = i,
+					  .n_pairs = 1,
+					  .ring_size = active ? RING : RING_IDLE,
+					  .features = FEATURES,
+					  .buf_bytes = active ? 2048 : 256,
+					  .frame_bytes_max = active ? FRAME_BYTES_MAX : 256 };
+
+	if (tq_port_new(i, 1, &b->port[i]) || tq_sim_guest_new(b->sim, &conf, &b->guest[i]))
+		die("port");
+	command(b, (struct tq_cmd){ .op = TQ_CMD_PORT_ADD, .port = b->port[i] });
+}
+
+static void start_port(struct bench_world *b, uint32_t i)
+{
+	for (uint32_t ring = 0; ring < 2; ring++)
+		command(b, (struct tq_cmd){ .op = TQ_CMD_RING_START,
+					    .port = b->port[i],
+					    .ring = ring,
+					    .conf = tq_sim_guest_vq_conf(b->guest[i], ring),
+					    .kick_fd = -1,
+					    .call_fd = -1 });
+}
+
+/* Before the rings start: a preset driver begins at index 0. */
+static void preset(struct bench_world *b, uint32_t from, uint32_t to)
+{
+	struct tq_drv *tx = b->guest[from]->drv[1], *rx = b->guest[to]->drv[0];
+	const struct tq_drv_conf rx_conf = rx->conf;
+	uint8_t frame[FRAME_BYTES_MAX] = { 0 };
+
+	tq_mac_store(frame, mac_of(to));
+	tq_mac_store(frame + TQ_MAC_BYTES, mac_of(from));
+	frame[12] = 0x08;
+	if (tq_drv_preset(tx, frame, b->conf.frame_bytes, NULL))
+		die("tx preset");
+	memset(rx_conf.host, 0, tq_drv_mem_bytes(&rx_conf));
+	if (tq_drv_init(rx, &rx_conf) || tq_drv_preset(rx, NULL, 0, NULL))
+		die("rx preset");
+}
+
+struct bench_world *bench_world_new(const struct bench_world_conf *conf)
+{
+	struct bench_world *b = calloc(1, sizeof(*b));
+	struct tq_worker_conf worker = { .io = { .signal_burst = tq_sim_signal_burst,
+						 .kicked_burst = tq_sim_kicked_burst,
+						 .kick_add = tq_sim_kick_add,
+						 .kick_del = tq_sim_kick_del } };
+
+	if (!b || tq_sim_world_new(&b->sim))
+		die("world");
+	b->conf = *conf;
+	b->n_ports = TQ_MIN(conf->tenants + conf->active, (uint32_t)TQ_PORTS_MAX);
+	worker.io.ctx = tq_sim_seat(b->sim, 0);
+	worker.snapshot = &b->snap;
+	if (tq_worker_new(&worker, &b->w))
+		die("tq_worker_new");
+	for (uint32_t i = 0; i < b->n_ports; i++)
+		add_port(b, i);
+	for (uint32_t t = 0; t < conf->active; t++)
+		preset(b, 2 * t, 2 * t + 1);
+	publish(b);
+	for (uint32_t i = 0; i < b->n_ports; i++)
+		start_port(b, i);
+	return b;
+}
+
+double bench_world_run(struct bench_world *b, uint64_t frames)
+{
+	const struct tq_worker_counters *c = tq_worker_counters(b->w);
+	uint64_t cycles = c->busy_cycles, before = c->frames, seen = 0;
+
+	for (uint64_t steps = 0; seen < frames; steps++) {
+		for (uint32_t t = 0; t < b->conf.active; t++) {
+			tq_drv_tx_burst(b->guest[2 * t]->drv[1], b->conf.burst_frames);
+			tq_sim_guest_kick(b->guest[2 * t], 1);
+		}
+		tq_worker_step(b->w, tq_clock_monotonic_ns());
+		for (uint32_t t = 0; t < b->conf.active; t++)
+			seen += tq_drv_rx_burst(b->guest[2 * t + 1]->drv[0], RING, NULL);
+		if (steps > 1000000 && seen == 0)
+			die("the way of a frame");
+	}
+	return (double)(c->busy_cycles - cycles) / (double)(c->frames - before);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* world.h - a worker with guests in memory, generator and sink apart.
+ *
+ *      port 0 --frames--> worker --> port 1          (active tenants: two ports each)
+ *
+ * Why:     cycles of the worker's step as it runs in the daemon, without a front-end that is the
+ *          limit. The guests only move indices: their frames and buffers are made once.
+ * Thread:  one; the guests' own work is not counted.
+ * Memory:  given back by the end of the process.
+ */
+#ifndef TQ_BENCH_WORLD_H
+#define TQ_BENCH_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/worker.h"
+#include "port/sim.h"
+
+enum bench_policy {
+	POLICY_NONE,   /* equal weights, nothing else */
+	POLICY_TREE,   /* the same below a link with a capacity: frame by frame decisions */
+	POLICY_LIMITS, /* a capacity, max and pps of tenants and ports; none of them binds */
+	POLICY_N
+};
+
+struct bench_world_conf {
+	enum bench_policy policy;
+	uint32_t tenants; /* configured: as many of the idle ones as fit have a port, attached */
+	uint32_t active;  /* of these: two ports, one sends to the other */
+	uint32_t frame_bytes;
+	uint32_t burst_frames; /* a sender makes so many available before each step */
+};
+
+struct bench_world {
+	struct bench_world_conf conf;
+	uint32_t n_ports;
+	struct tq_sim_world *sim;
+	struct tq_worker *w;
+	const struct tq_snapshot *snap;
+	struct tq_port *port[TQ_PORTS_MAX];
+	struct tq_sim_guest *guest[TQ_PORTS_MAX];
+};
+
+struct bench_world *bench_world_new(const struct bench_world_conf *conf);
+/* Until so many frames came. Returns the worker's busy cycles for each frame. */
+double bench_world_run(struct bench_world *b, uint64_t frames);
+
+#endif
