@@ -8,7 +8,7 @@ import os
 import signal
 import time
 
-from .proc import Died, Skip, build_dir, cpu_time_s, cpus, wait_for
+from .proc import Died, Skip, build_dir, cpu_time_s, cpus, starved_ns, wait_for
 
 
 def head(idle="adaptive"):
@@ -177,13 +177,7 @@ class Daemon:
         return cpu_time_s(self.pid)
 
     def starved_ns(self):
-        """How long the thread that waited longest for a CPU did so: what the machine took from us,
-        not what we slept."""
-        longest = 0
-        for task in os.listdir(f"/proc/{self.pid}/task"):
-            with open(f"/proc/{self.pid}/task/{task}/schedstat", encoding="ascii") as f:
-                longest = max(longest, int(f.read().split()[1]))
-        return longest
+        return starved_ns(self.pid)
 
     def resources(self):
         """What must come back to the same after front-ends went: descriptors and mappings."""

@@ -115,6 +115,16 @@ def cpu_time_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def starved_ns(pid):
+    """How long the thread that waited longest for a CPU did so: what the machine took from it, not
+    what it slept."""
+    longest = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
+            longest = max(longest, int(f.read().split()[1]))
+    return longest
+
+
 class Proc:
     """One child with its output in a file (or on pipes, for a console).
 
