@@ -12,7 +12,7 @@ DESTDIR ?=
 PREFIX ?= /usr/local
 
 # Levels 0 to 5; `make check T=unit/fixed` runs only programs whose LEVEL/NAME has that word.
-LEVELS = lint unit model sim fuzz system
+LEVELS = lint unit model sim fuzz guard system
 TAP_SUM = tools/tap-sum $(if $(T),-k '$(T)')
 
 all: setup-build
@@ -41,18 +41,20 @@ install: all
 # --- checks ---
 
 check: setup-check build-check
-	@$(TAP_SUM) --build $(BUILD)/check --lint-build $(BUILD) $(LEVELS)
+	@$(TAP_SUM) --build $(BUILD)/check --lint-build $(BUILD) --bench-build $(BUILD)/bench $(LEVELS)
 
 # The default build is what ships (assertions off); the tests run on one with assertions.
 build-check: setup-check
 	@scripts/setup-build $(BUILD)
 	@scripts/setup-build $(BUILD)/check -Dasserts=true -Dwerror=true
+	@scripts/setup-build $(BUILD)/bench -Dbench=true
 
 # Also clang, the sanitizers, and system tests that say `# full: yes`.  One failure hides no other.
 check-full: setup-clang build-check
 	@CC=clang-14 scripts/setup-build $(BUILD)/clang -Dasserts=true -Dwerror=true
 	@code=0; \
-	$(TAP_SUM) --full --build $(BUILD)/check --lint-build $(BUILD) $(LEVELS) || code=1; \
+	$(TAP_SUM) --full --build $(BUILD)/check --lint-build $(BUILD) --bench-build $(BUILD)/bench \
+		$(LEVELS) || code=1; \
 	echo 'clang:'; $(TAP_SUM) --build $(BUILD)/clang unit model sim fuzz || code=1; \
 	for s in asan ubsan; do echo "$$s:"; $(MAKE) --no-print-directory $$s || code=1; done; \
 	exit $$code
@@ -85,6 +87,11 @@ bench: setup-check
 	@scripts/setup-build $(BUILD)/bench -Dbench=true
 	@TQ_BUILD_DIR=$(abspath $(BUILD))/bench bench/run
 
+# Instructions per frame of the hot code; UPDATE=1 makes what is measured the baseline.
+bench-check: setup-check
+	@scripts/setup-build $(BUILD)/bench -Dbench=true
+	@TQ_BENCH_BUILD_DIR=$(abspath $(BUILD))/bench bench/guard $(if $(UPDATE),--update)
+
 setup-peers:
 	@scripts/bootstrap.sh build run test peers
 bench-peers: setup-peers
@@ -109,6 +116,7 @@ help:
 	@echo 'make asan, make ubsan       levels 1 to 4 under a sanitizer'
 	@echo 'make bench                  cycles and rates beside the peers; JSON'
 	@echo 'make bench-sched            the scheduler alone, beside rte_sched and a plain DRR, 1 minute'
+	@echo 'make bench-check [UPDATE=1] instructions per frame of the hot code against the baseline'
 	@echo 'make bench-peers            tqosd beside OVS-DPDK and testpmd, 5 rounds: table, JSON, SVG'
 	@echo 'make fuzz T=NAME [TIME=60]  libFuzzer on one target; without T the list of targets'
 	@echo 'make install                to DESTDIR/PREFIX (PREFIX=$(PREFIX))'

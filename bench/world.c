@@ -38,7 +38,8 @@ static void command(struct bench_world *b, struct tq_cmd cmd)
 
 	if (!tq_worker_cmd(b->w, &cmd))
 		die("command");
-	tq_worker_step(b->w, tq_clock_monotonic_ns());
+	b->now_ns = tq_clock_monotonic_ns();
+	tq_worker_step(b->w, b->now_ns);
 	while (tq_worker_event(b->w, &event)) {
 		if (event.result)
 			die("command's answer");
@@ -163,19 +164,28 @@ struct bench_world *bench_world_new(const struct bench_world_conf *conf)
 	return b;
 }
 
+uint32_t bench_world_step(struct bench_world *b, uint64_t now_ns)
+{
+	uint32_t n = 0;
+
+	for (uint32_t t = 0; t < b->conf.active; t++) {
+		tq_drv_tx_burst(b->guest[2 * t]->drv[1], b->conf.burst_frames);
+		tq_sim_guest_kick(b->guest[2 * t], 1);
+	}
+	b->now_ns = now_ns;
+	tq_worker_step(b->w, now_ns);
+	for (uint32_t t = 0; t < b->conf.active; t++)
+		n += tq_drv_rx_burst(b->guest[2 * t + 1]->drv[0], RING, NULL);
+	return n;
+}
+
 double bench_world_run(struct bench_world *b, uint64_t frames)
 {
 	const struct tq_worker_counters *c = tq_worker_counters(b->w);
 	uint64_t cycles = c->busy_cycles, before = c->frames, seen = 0;
 
 	for (uint64_t steps = 0; seen < frames; steps++) {
-		for (uint32_t t = 0; t < b->conf.active; t++) {
-			tq_drv_tx_burst(b->guest[2 * t]->drv[1], b->conf.burst_frames);
-			tq_sim_guest_kick(b->guest[2 * t], 1);
-		}
-		tq_worker_step(b->w, tq_clock_monotonic_ns());
-		for (uint32_t t = 0; t < b->conf.active; t++)
-			seen += tq_drv_rx_burst(b->guest[2 * t + 1]->drv[0], RING, NULL);
+		seen += bench_world_step(b, tq_clock_monotonic_ns());
 		if (steps > 1000000 && seen == 0)
 			die("the way of a frame");
 	}

@@ -42,9 +42,12 @@ struct bench_world {
 	const struct tq_snapshot *snap;
 	struct tq_port *port[TQ_PORTS_MAX];
 	struct tq_sim_guest *guest[TQ_PORTS_MAX];
+	uint64_t now_ns; /* of the last step */
 };
 
 struct bench_world *bench_world_new(const struct bench_world_conf *conf);
+/* The guests send, the worker steps, the guests take. Returns frames that came. */
+uint32_t bench_world_step(struct bench_world *b, uint64_t now_ns);
 /* Until so many frames came. Returns the worker's busy cycles for each frame. */
 double bench_world_run(struct bench_world *b, uint64_t frames);
 

@@ -32,6 +32,7 @@ packages() { # GROUP PACKAGE WHY
 		test  qemu-system-x86  QEMU guests
 		test  tcpdump          looks into captures of device links
 		test  ethtool          offloads of taps and veth pairs
+		test  valgrind         counts instructions (make bench-check)
 		test  git              the checks ask it which files belong to the tree
 		lint  binutils         nm: symbols of the worker's objects
 		lint  clang-format-14  decides the format of C code
