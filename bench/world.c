@@ -56,7 +56,9 @@ static struct tq_snap_node node(const struct bench_world *b, uint32_t id, uint32
 		p.pps = 1000000000;
 		p.burst_frames = 1000000;
 	}
-	return (struct tq_snap_node){ .node = id, .parent = parent, .params = p };
+	return (struct tq_snap_node){
+		.node = id, .parent = parent, .cpu_weight = parent == TQ_NODE_NONE, .params = p
+	};
 }
 
 static void publish(struct bench_world *b)
@@ -144,7 +146,9 @@ struct bench_world *bench_world_new(const struct bench_world_conf *conf)
 	struct tq_worker_conf worker = { .io = { .signal_burst = tq_sim_signal_burst,
 						 .kicked_burst = tq_sim_kicked_burst,
 						 .kick_add = tq_sim_kick_add,
-						 .kick_del = tq_sim_kick_del } };
+						 .kick_del = tq_sim_kick_del,
+						 /* of the TSC, about: where stolen time begins */
+						 .cycles_hz = 2000000000 } };
 
 	if (!b || tq_sim_world_new(&b->sim))
 		die("world");

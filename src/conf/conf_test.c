@@ -95,9 +95,6 @@ static const struct {
 	{ V "links: {a: {devargs: \"\"}}\n", "t.yaml:2:22: links.a.devargs: is empty" },
 	{ V "links: {a: {devargs: }}\n", "t.yaml:2:22: links.a.devargs: has no value" },
 	/* what is not here yet */
-	{ V "tenants: {red: {cpu: {weight: 1}}}\n",
-	  "t.yaml:2:17: tenants.red.cpu: not supported yet (leave it out in this "
-	  "version)" },
 	{ V "tenants: {red: {rx: {min: 1Mbit}}}\n",
 	  "t.yaml:2:22: tenants.red.rx.min: not supported yet (leave it out in this "
 	  "version)" },
@@ -266,7 +263,8 @@ static const struct {
 	  "tenants.red.ports.red2: there is no port red2 (add it first: tqosctl add "
 	  "tenants.red.ports.red2)" },
 	{ SET, "links.up0.capacity", "3Gbit", "links.up0: there is no link up0" },
-	{ SET, "tenants.red.cpu.weight", "3", "tenants.red.cpu: not supported yet" },
+	{ SET, "tenants.red.cpu.weight", "0", "tenants.red.cpu.weight: 0 is below" },
+	{ SET, "tenants.red.cpu.weight", "65536", "tenants.red.cpu.weight: 65536 is above" },
 	{ SET, "tenants.red.ports.red1.features.tso", "on",
 	  "tenants.red.ports.red1.features.tso: on is not supported yet (write off" },
 	{ SET, "host.workers", "[0, 0]", "host.workers: 0 is in the list twice" },
@@ -472,8 +470,9 @@ static void completion_knows_keys_and_names(void **state)
 		{ "tenants.", "tenants.red. ", "tenants.*. " },
 		{ "tenants.r", "tenants.red. ", "" },
 		{ "tenants.x", "", "" },
-		{ "tenants.red.", "tenants.red.tx. tenants.red.rx. tenants.red.ports. ",
-		  "tenants.red.tx. tenants.red.rx. tenants.red.ports. " },
+		{ "tenants.red.",
+		  "tenants.red.tx. tenants.red.rx. tenants.red.cpu. tenants.red.ports. ",
+		  "tenants.red.tx. tenants.red.rx. tenants.red.cpu. tenants.red.ports. " },
 		{ "tenants.red.rx.", "tenants.red.rx.max tenants.red.rx.pps tenants.red.rx.burst ",
 		  "tenants.red.rx.max tenants.red.rx.pps tenants.red.rx.burst " },
 		{ "tenants.red.tx.m", "tenants.red.tx.min tenants.red.tx.max ",

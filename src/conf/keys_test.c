@@ -50,6 +50,7 @@ static const struct {
 	{ "tenants.*.rx.max", "3Gbit" },
 	{ "tenants.*.rx.pps", "50pps" },
 	{ "tenants.*.rx.burst", "5KiB" },
+	{ "tenants.*.cpu.weight", "2" },
 	{ "tenants.*.ports.*.socket", "other.sock" },
 	{ "tenants.*.ports.*.mode", "client" },
 	{ "tenants.*.ports.*.queues", "2" },
@@ -130,8 +131,8 @@ static char *fingerprint(const struct tq_model *m)
 	for (uint32_t i = 0; i < m->n_tenants; i++) {
 		const struct tq_tenant *t = &m->tenants[i];
 
-		fprintf(out, "tenant %s %u %u %x\n", t->name, t->network, t->n_networks,
-			t->links_mask);
+		fprintf(out, "tenant %s %u %u %x %u\n", t->name, t->network, t->n_networks,
+			t->links_mask, t->cpu_weight);
 		print_shape(out, &t->tx);
 		print_shape(out, &t->rx);
 		for (uint32_t k = 0; k < t->n_ports; k++)
@@ -235,9 +236,9 @@ static void defaults_are_as_documented(void **state)
 		tq_conf_free(copy);
 		n++;
 	}
-	/* idle, memory, memory_size, accounting, mtu, 2 x weight, mode, queues, admin, hold, 3
+	/* idle, memory, memory_size, accounting, mtu, 3 x weight, mode, queues, admin, hold, 3
 	 * features, mode_bits */
-	assert_int_equal(n, 15);
+	assert_int_equal(n, 16);
 	free(before);
 	tq_conf_free(conf);
 }

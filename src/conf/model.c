@@ -218,6 +218,7 @@ static int fill_tenants(struct tq_build *b)
 		t->pos = own_pos(b, c);
 		fill_shape(c, "tx", &t->tx);
 		fill_shape(c, "rx", &t->rx);
+		t->cpu_weight = (uint32_t)number(tq_tree_find(c, "cpu"), "weight", 1);
 		t->ports = &m->ports[m->n_ports];
 		for (const struct tq_tree *p = ports ? ports->child : NULL; p; p = p->next) {
 			int rc = fill_port(b, p, m->n_tenants, &m->ports[m->n_ports]);

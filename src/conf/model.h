@@ -123,6 +123,7 @@ struct tq_port_conf {
 struct tq_tenant {
 	char name[TQ_NAME_MAX];
 	struct tq_shape tx, rx;
+	uint32_t cpu_weight;        /* 1 .. 65535 */
 	struct tq_port_conf *ports; /* n_ports of them, inside tq_model.ports */
 	uint32_t n_ports;
 	uint32_t network;    /* index of the network of ports that name none; see n_networks */

@@ -114,7 +114,8 @@ static void world_new(struct world *w, const char *yaml)
 				   .signal_burst = io_signal,
 				   .kicked_burst = io_kicked,
 				   .kick_add = io_kick_add,
-				   .kick_del = io_kick_del };
+				   .kick_del = io_kick_del,
+				   .cycles_hz = 1000000000 };
 	struct tq_control_conf conf;
 	uint32_t cpu = 0;
 	char vhost[80];

@@ -94,6 +94,7 @@ static void compile_tenant(const struct tq_compile_in *in, struct tq_snapshot *s
 	bool rx = tenant_has_rx(t), rx_all = tq_shape_limits(&t->rx);
 
 	add_node(in, snap, TQ_NODE_TENANT_TX(id), TQ_NODE_NONE, worker, TQ_NODE_TX, &t->tx);
+	snap->node[snap->n_nodes - 1].cpu_weight = t->cpu_weight;
 	if (rx)
 		add_node(in, snap, TQ_NODE_TENANT_RX(id), TQ_NODE_NONE, worker, TQ_NODE_RX, &t->rx);
 	for (uint32_t i = 0; i < t->n_ports; i++) {

@@ -127,7 +127,8 @@ void tq_control_port_counters(const struct tq_control *c, uint32_t port,
 /* Sums over the present ports of a tenant. */
 void tq_control_tenant_counters(const struct tq_control *c, uint32_t tenant,
 				struct tq_port_counters *ret_counters);
-uint64_t tq_control_tenant_cycles(const struct tq_control *c, uint32_t tenant);
+void tq_control_tenant_cpu(const struct tq_control *c, uint32_t tenant,
+			   struct tq_cpu_stats *ret_stats);
 /* Of all ports and devices since start, removed ones included:
  * tx_frames + device rx_frames + replicated = delivered + dropped + waiting inside (frames of which
  * some copies are made). */
@@ -159,6 +160,8 @@ struct tq_worker_status {
 	uint32_t n_ports, n_tenants;
 	uint64_t steps, frames, copies, visits;
 	uint64_t busy_cycles, idle_cycles, sleeps, slept_ns, stall_ns_max, revision;
+	/* busy = charged to tenants + stolen + own (qos/cpu.h); saturated: of busy */
+	uint64_t charged_cycles, stolen_cycles, own_cycles, saturated_cycles;
 	char units
 		/* why units share this worker: "red, blue: link fabric has a capacity", may end
 		 * with "..." */
@@ -188,12 +191,13 @@ struct tq_port_sample {
 };
 struct tq_tenant_sample {
 	uint64_t time_ns;
-	uint64_t cycles;
+	struct tq_cpu_stats cpu;
 	struct tq_port_counters counters; /* summed over its ports */
 	struct tq_node_stats tx, rx;
 };
 struct tq_worker_sample {
 	uint64_t time_ns, busy_cycles, idle_cycles, slept_ns, frames;
+	uint64_t charged_cycles, stolen_cycles, own_cycles, saturated_cycles;
 };
 /* Samples at most back_ns old (10 s at most are kept) against now: *ret_old is the oldest of them,
  * *ret_now is taken at the call. Rates are differences over (now.time_ns - old.time_ns). Returns 0;

@@ -174,7 +174,7 @@ struct tq_ctl_tenant {
 	uint32_t unit;   /* tenants with the same number share a worker */
 	bool placed;
 	/* what the workers had counted under this id before */
-	uint64_t cycles_base[TQ_WORKERS_MAX];
+	struct tq_cpu_stats cpu_base[TQ_WORKERS_MAX];
 	uint64_t made_ns;
 	struct tq_node_stats tx_base, rx_base;
 	struct tq_port_counters gone_counters; /* of its removed ports */

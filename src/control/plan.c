@@ -85,8 +85,7 @@ static int tenant_new(struct tq_control *c, const char *name, struct tq_ctl_tena
 	t->worker = t->goal = TQ_ID_NONE;
 	t->made_ns = c->env.now_ns(c->env.ctx);
 	for (uint32_t w = 0; w < c->n_workers; w++)
-		t->cycles_base[w] = __atomic_load_n(
-			&tq_worker_counters(c->worker[w])->tenant_cycles[t->id], __ATOMIC_RELAXED);
+		t->cpu_base[w] = tq_cpu_stats_get(tq_worker_cpu(c->worker[w]), t->id);
 	*ret = t;
 	return 0;
 }

@@ -243,7 +243,8 @@ static inline void rig_new(struct rig *rig, uint32_t n_workers)
 					       .kicked_burst = tq_sim_kicked_burst,
 					       .kick_add = tq_sim_kick_add,
 					       .kick_del = tq_sim_kick_del,
-					       .cycles = tq_sim_cycles };
+					       .cycles = tq_sim_cycles,
+					       .cycles_hz = TQ_SIM_CYCLES_HZ };
 	}
 	conf = (struct tq_control_conf){ .env = { .ctx = rig,
 						  .now_ns = rig_now,

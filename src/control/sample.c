@@ -19,7 +19,7 @@ static void port_now(const struct tq_control *c, uint32_t i, struct tq_port_samp
 static void tenant_now(const struct tq_control *c, uint32_t i, struct tq_tenant_sample *ret)
 {
 	ret->time_ns = tq_control_now_ns(c);
-	ret->cycles = tq_control_tenant_cycles(c, i);
+	tq_control_tenant_cpu(c, i, &ret->cpu);
 	tq_control_tenant_counters(c, i, &ret->counters);
 	tq_control_node_stats(c, TQ_NODE_OF_TENANT_TX, i, &ret->tx);
 	tq_control_node_stats(c, TQ_NODE_OF_TENANT_RX, i, &ret->rx);
@@ -28,12 +28,17 @@ static void tenant_now(const struct tq_control *c, uint32_t i, struct tq_tenant_
 static void worker_now(const struct tq_control *c, uint32_t w, struct tq_worker_sample *ret)
 {
 	const struct tq_worker_counters *wc = tq_worker_counters(c->worker[w]);
+	const struct tq_cpu_total *total = &tq_worker_cpu(c->worker[w])->total;
 
 	ret->time_ns = tq_control_now_ns(c);
 	ret->busy_cycles = __atomic_load_n(&wc->busy_cycles, __ATOMIC_RELAXED);
 	ret->idle_cycles = __atomic_load_n(&wc->idle_cycles, __ATOMIC_RELAXED);
 	ret->slept_ns = __atomic_load_n(&wc->slept_ns, __ATOMIC_RELAXED);
 	ret->frames = __atomic_load_n(&wc->frames, __ATOMIC_RELAXED);
+	ret->charged_cycles = __atomic_load_n(&total->charged_cycles, __ATOMIC_RELAXED);
+	ret->stolen_cycles = __atomic_load_n(&total->stolen_cycles, __ATOMIC_RELAXED);
+	ret->own_cycles = __atomic_load_n(&total->own_cycles, __ATOMIC_RELAXED);
+	ret->saturated_cycles = __atomic_load_n(&total->saturated_cycles, __ATOMIC_RELAXED);
 }
 
 void tq_sample_poll(struct tq_control *c, uint64_t now_ns)

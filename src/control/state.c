@@ -212,18 +212,21 @@ void tq_control_tenant_counters(const struct tq_control *c, uint32_t tenant,
 	add_tenant_ports(&c->gone_ports, t->name, ret_counters);
 }
 
-uint64_t tq_control_tenant_cycles(const struct tq_control *c, uint32_t tenant)
+void tq_control_tenant_cpu(const struct tq_control *c, uint32_t tenant,
+			   struct tq_cpu_stats *ret_stats)
 {
 	const struct tq_ctl_tenant *t;
-	uint64_t sum = 0;
 
 	tq_verify(c->now.model && tenant < c->now.model->n_tenants);
 	t = c->now.tenant[tenant];
-	for (uint32_t w = 0; w < c->n_workers; w++)
-		sum += __atomic_load_n(&tq_worker_counters(c->worker[w])->tenant_cycles[t->id],
-				       __ATOMIC_RELAXED) -
-		       t->cycles_base[w];
-	return sum;
+	*ret_stats = (struct tq_cpu_stats){ 0 };
+	for (uint32_t w = 0; w < c->n_workers; w++) {
+		struct tq_cpu_stats now = tq_cpu_stats_get(tq_worker_cpu(c->worker[w]), t->id);
+
+		ret_stats->cycles += now.cycles - t->cpu_base[w].cycles;
+		ret_stats->holds += now.holds - t->cpu_base[w].holds;
+		ret_stats->held_ns += now.held_ns - t->cpu_base[w].held_ns;
+	}
 }
 
 /* ---- totals ---- */
@@ -331,10 +334,12 @@ void tq_control_worker_status(const struct tq_control *c, uint32_t worker,
 			      struct tq_worker_status *ret_status)
 {
 	const struct tq_worker_counters *wc;
+	const struct tq_cpu *cpu;
 	const struct tq_vport *p;
 
 	tq_verify(worker < c->n_workers);
 	wc = tq_worker_counters(c->worker[worker]);
+	cpu = tq_worker_cpu(c->worker[worker]);
 	*ret_status = (struct tq_worker_status){
 		.cpu = c->cpu[worker],
 		.steps = __atomic_load_n(&wc->steps, __ATOMIC_RELAXED),
@@ -343,6 +348,10 @@ void tq_control_worker_status(const struct tq_control *c, uint32_t worker,
 		.visits = __atomic_load_n(&wc->visits, __ATOMIC_RELAXED),
 		.busy_cycles = __atomic_load_n(&wc->busy_cycles, __ATOMIC_RELAXED),
 		.idle_cycles = __atomic_load_n(&wc->idle_cycles, __ATOMIC_RELAXED),
+		.charged_cycles = __atomic_load_n(&cpu->total.charged_cycles, __ATOMIC_RELAXED),
+		.stolen_cycles = __atomic_load_n(&cpu->total.stolen_cycles, __ATOMIC_RELAXED),
+		.own_cycles = __atomic_load_n(&cpu->total.own_cycles, __ATOMIC_RELAXED),
+		.saturated_cycles = __atomic_load_n(&cpu->total.saturated_cycles, __ATOMIC_RELAXED),
 		.sleeps = __atomic_load_n(&wc->sleeps, __ATOMIC_RELAXED),
 		.slept_ns = __atomic_load_n(&wc->slept_ns, __ATOMIC_RELAXED),
 		.stall_ns_max = __atomic_load_n(&wc->stall_ns_max, __ATOMIC_RELAXED),

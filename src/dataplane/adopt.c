@@ -40,6 +40,8 @@ static void adopt_node(struct tq_worker *w, const struct tq_snapshot *prev,
 	} else if (memcmp(&prev->node[at].params, &n->params, sizeof(n->params)) != 0) {
 		tq_sched_node_set(w->sched, n->node, &n->params, w->now_ns);
 	}
+	if (n->cpu_weight && (at == TQ_ID_NONE || prev->node[at].cpu_weight != n->cpu_weight))
+		tq_cpu_tenant_set(&w->cpu, n->node, n->cpu_weight);
 }
 
 /* Does what the scheduler knows of the head still hold? */
@@ -83,9 +85,12 @@ static void drop_nodes(struct tq_worker *w, const struct tq_snapshot *prev)
 	for (uint32_t i = prev->n_nodes; i-- > 0;) {
 		const struct tq_snap_node *n = &prev->node[i];
 
-		if (is_ours(w, n) && w->node_index[n->node] == TQ_ID_NONE &&
-		    tq_sched_node_exists(w->sched, n->node))
-			tq_sched_node_del(w->sched, n->node);
+		if (!is_ours(w, n) || w->node_index[n->node] != TQ_ID_NONE ||
+		    !tq_sched_node_exists(w->sched, n->node))
+			continue;
+		tq_sched_node_del(w->sched, n->node);
+		if (n->cpu_weight)
+			tq_cpu_tenant_del(&w->cpu, n->node);
 	}
 }
 

@@ -36,6 +36,7 @@ static void reset_ring(struct tq_ring *ring)
 {
 	ring->touched = ring->rx_armed = ring->bind_sent = ring->waited = false;
 	ring->unsignalled_ns = 0;
+	ring->rx_counted_descs = ring->rx_uncounted_frames = 0;
 	ring->hold_deadline_ns = 0;
 	ring->hold_at_ns = 0; /* a full budget at the first look */
 	ring->hold_spent_dst = TQ_DST_NONE;
@@ -258,6 +259,8 @@ static bool next_cmd(struct tq_worker *w, struct tq_cmd *ret_cmd)
 void tq_run_commands(struct tq_worker *w)
 {
 	struct tq_cmd cmd;
+	uint64_t since = 0;
+	uint32_t tenant;
 
 	w->step_bytes = w->step_descs = 0;
 	for (uint32_t i = 0; i < TQ_CMDS_STEP_MAX; i++) {
@@ -265,13 +268,21 @@ void tq_run_commands(struct tq_worker *w)
 		 * may cause. */
 		if (tq_spsc_room(&w->events) < TQ_EVENT_ROOM_ANSWERS || !next_cmd(w, &cmd))
 			return;
+		/* A guest can cause many of them (it masks its interrupts): its tenant pays.  Once
+		 * answered, the port may be gone. */
+		tenant = cmd.port ? tq_tenant_of(w, cmd.port->id) : TQ_CPU_NOBODY;
+		if (since == 0)
+			since = tq_cycles(w);
 		if (cmd.op == TQ_CMD_RING_STOP && !prepare_stop(w, ring_of(&cmd))) {
+			tq_lap_tenant(w, tenant, &since);
 			w->held = cmd;
 			w->has_held = true;
+			w->did++;
 			break;
 		}
 		run(w, &cmd);
 		w->did++;
+		tq_lap_tenant(w, tenant, &since);
 	}
 	w->more = true;
 }

@@ -201,12 +201,26 @@ static void add_pending(struct tq_worker *w, struct tq_device *device, struct rt
 					    .deadline_ns = w->now_ns + TQ_DEVICE_HOLD_NS };
 }
 
+/* Whose the frames at hand are: the clock is read where that changes, not for each of them. */
+struct inbound_lap {
+	uint32_t tenant;
+	uint64_t since;
+};
+
+static void inbound_for(struct tq_worker *w, struct inbound_lap *lap, uint32_t tenant)
+{
+	if (TQ_LIKELY(tenant == lap->tenant))
+		return;
+	tq_lap_tenant(w, lap->tenant, &lap->since);
+	lap->tenant = tenant;
+}
+
 /* The next frame of the burst. False when its copies took the whole budget and some are missing. */
 static bool handle_inbound(struct tq_worker *w, struct tq_device *device, struct rte_mbuf *mbuf,
-			   uint32_t *budget)
+			   uint32_t *budget, struct inbound_lap *lap)
 {
 	struct tq_frame frame;
-	uint32_t network, dst = TQ_DST_NONE;
+	uint32_t network = TQ_ID_NONE, dst = TQ_DST_NONE;
 	uint16_t vlan;
 	enum tq_drop_reason reason;
 
@@ -215,6 +229,8 @@ static bool handle_inbound(struct tq_worker *w, struct tq_device *device, struct
 								       : TQ_DROP_VLAN;
 	else
 		reason = classify_inbound(w, device, &frame, vlan, &network, &dst);
+	inbound_for(w, lap,
+		    network == TQ_ID_NONE ? TQ_CPU_NOBODY : w->snap->network[network].tenant);
 	if (reason == TQ_DROP_NONE && dst == TQ_DST_FLOOD) {
 		if (!flood_inbound(w, device, mbuf, &frame, network, budget))
 			return false;
@@ -243,7 +259,7 @@ static bool handle_inbound(struct tq_worker *w, struct tq_device *device, struct
 	return true;
 }
 
-static void retry_pending(struct tq_worker *w, struct tq_device *device)
+static void retry_pending(struct tq_worker *w, struct tq_device *device, struct inbound_lap *lap)
 {
 	uint32_t kept = 0, n = device->pending_n;
 
@@ -252,6 +268,7 @@ static void retry_pending(struct tq_worker *w, struct tq_device *device)
 		struct tq_frame frame;
 		uint16_t vlan;
 
+		inbound_for(w, lap, tq_tenant_of(w, p.port_id));
 		if (!has_pending(device, p.port_id, kept) && frame_of_mbuf(p.mbuf, &frame, &vlan))
 			p.reason = deliver_inbound(w, device, p.port_id, &frame);
 		if (may_wait((enum tq_drop_reason)p.reason) && w->now_ns < p.deadline_ns) {
@@ -284,6 +301,9 @@ static void take_burst(struct tq_worker *w, struct tq_device *device)
 
 static void run_device(struct tq_worker *w, struct tq_device *device)
 {
+	struct inbound_lap lap = { TQ_CPU_NOBODY, tq_cycles(w) };
+	const uint64_t began = lap.since;
+	bool idle = device->stash_n == 0 && device->pending_n == 0;
 	uint32_t budget = COPIES_STEP_MAX;
 
 	if (device->stash_n > 0)
@@ -291,16 +311,22 @@ static void run_device(struct tq_worker *w, struct tq_device *device)
 	if (device->stash_n == 0)
 		tq_release_waiters(w, &device->waiters, TQ_STEP_WAKES_MAX);
 	if (device->pending_n > 0)
-		retry_pending(w, device);
+		retry_pending(w, device, &lap);
+	inbound_for(w, &lap, TQ_CPU_NOBODY);
 	if (device->burst_at == device->burst_n)
 		take_burst(w, device);
+	idle &= device->burst_n == 0;
 	while (device->burst_at < device->burst_n && budget > 0) {
 		w->did++;
-		if (!handle_inbound(w, device, device->burst[device->burst_at], &budget))
+		if (!handle_inbound(w, device, device->burst[device->burst_at], &budget, &lap))
 			break;
 		device->burst_at++;
 	}
 	device->counters.rx_pending_frames = device->pending_n;
+	tq_lap_tenant(w, lap.tenant, &lap.since);
+	device->counters.cycles += lap.since - began;
+	if (idle)
+		w->step_idle_cycles += lap.since - began;
 }
 
 void tq_run_devices(struct tq_worker *w)
@@ -308,13 +334,8 @@ void tq_run_devices(struct tq_worker *w)
 	if (!w->snap)
 		return;
 	for (uint32_t i = 0; i < TQ_LINKS_MAX; i++) {
-		uint64_t c0;
-
-		if (TQ_LIKELY(!w->device[i]))
-			continue;
-		c0 = tq_cycles(w);
-		run_device(w, w->device[i]);
-		w->device[i]->counters.cycles += tq_cycles(w) - c0;
+		if (TQ_UNLIKELY(w->device[i]))
+			run_device(w, w->device[i]);
 	}
 }
 

@@ -41,6 +41,7 @@
 /* Rings with unpublished entries before a flush in the middle of a step. */
 #define TQ_TOUCHED_MAX 512
 #define TQ_SETTLE_DROPS_MAX 64   /* frames a ring may have dropped in one look */
+#define TQ_RX_DESCS_FREE 4       /* receive descriptors of a frame that its sender pays */
 #define TQ_FLOOD_COPIES_VISIT 32 /* dataplane.md section 6 */
 #define TQ_CMDS_STEP_MAX 16
 #define TQ_CMD_RING 4096
@@ -80,7 +81,8 @@ struct tq_worker {
 	uint64_t did;           /* frames, commands, ... of this step: was it busy? */
 	/* copied, and descriptors read, by the visits of this step */
 	uint64_t step_bytes, step_descs;
-	bool more; /* something was left behind by a bound: call again at once */
+	uint64_t step_idle_cycles; /* of looks that found nothing */
+	bool more;                 /* something was left behind by a bound: call again at once */
 	uint32_t n_touched;
 	uint32_t n_polled, n_watched;
 	struct tq_ring *touched[TQ_TOUCHED_MAX];
@@ -92,6 +94,7 @@ struct tq_worker {
 	struct tq_ring_list no_kick; /* tx without kick fd, looked at every 50 us */
 
 	struct tq_worker_counters counters;
+	struct tq_cpu cpu;
 	struct tq_cmd held; /* a RING_STOP that is under way; later commands wait */
 	bool has_held;
 	struct tq_spsc cmds, events;
@@ -105,12 +108,41 @@ TQ_INLINE uint64_t tq_cycles(const struct tq_worker *w)
 	return w->conf.io.cycles ? w->conf.io.cycles(w->conf.io.ctx) : __builtin_ia32_rdtsc();
 }
 
+TQ_INLINE uint32_t tq_tenant_of(const struct tq_worker *w, uint32_t port_id)
+{
+	return w->snap && port_id < w->snap->n_ports ? w->snap->port[port_id].tenant
+						     : TQ_CPU_NOBODY;
+}
+
+/* Its tenant had its share of the cycles: no ring of it is looked at for now. */
+TQ_INLINE bool tq_port_held(const struct tq_worker *w, const struct tq_port *port)
+{
+	return TQ_UNLIKELY(w->cpu.n_held > 0) && tq_cpu_held(&w->cpu, tq_tenant_of(w, port->id));
+}
+
 TQ_INLINE void tq_count_cycles(struct tq_worker *w, struct tq_port *port, uint64_t cycles)
 {
-	port->counters.cycles += cycles;
-	if (w->snap && port->id < w->snap->n_ports &&
-	    w->snap->port[port->id].tenant < TQ_TENANTS_MAX)
-		w->counters.tenant_cycles[w->snap->port[port->id].tenant] += cycles;
+	port->counters.cycles += TQ_MIN(cycles, w->cpu.visit_cycles);
+	tq_cpu_note(&w->cpu, tq_tenant_of(w, port->id), cycles);
+}
+
+/* What passed since *since was done for the port. One reading ends this and begins the next. */
+TQ_INLINE void tq_lap(struct tq_worker *w, struct tq_port *port, uint64_t *since)
+{
+	uint64_t now = tq_cycles(w);
+
+	tq_count_cycles(w, port, now - *since);
+	*since = now;
+}
+
+/* The same for a tenant; TQ_CPU_NOBODY: for all, or for nobody. */
+TQ_INLINE void tq_lap_tenant(struct tq_worker *w, uint32_t tenant, uint64_t *since)
+{
+	uint64_t now = tq_cycles(w);
+
+	if (tenant != TQ_CPU_NOBODY)
+		tq_cpu_note(&w->cpu, tenant, now - *since);
+	*since = now;
 }
 
 /* False: no room for this kind of event; the caller tries again. */
@@ -149,6 +181,8 @@ enum tq_drop_reason tq_classify(const struct tq_worker *w, const struct tq_port 
 bool tq_settle(struct tq_worker *w, struct tq_ring *ring);
 /* settle, and hand the head to the scheduler. */
 void tq_settle_and_schedule(struct tq_worker *w, struct tq_ring *ring);
+/* The same at the time of others: if the tenant is held, the ring is looked at when it is not. */
+void tq_look_at(struct tq_worker *w, struct tq_ring *ring);
 /* Take the ring out of every list, timer and the scheduler; state becomes STOPPED. */
 void tq_ring_unlink(struct tq_worker *w, struct tq_ring *ring);
 void tq_ring_poll(struct tq_worker *w, struct tq_ring *ring); /* to POLLED */
@@ -193,6 +227,7 @@ TQ_INLINE struct tq_ring *tq_rx_ring(struct tq_worker *w, uint32_t port_id, uint
 }
 TQ_INLINE void tq_count_delivered(struct tq_ring *rx, uint32_t frame_bytes)
 {
+	rx->rx_uncounted_frames++;
 	rx->port->counters.rx_frames++;
 	rx->port->counters.rx_bytes += frame_bytes;
 }

@@ -27,7 +27,8 @@ static bool publish(struct tq_worker *w, struct tq_ring *ring)
 	return wanted;
 }
 
-void tq_publish_touched(struct tq_worker *w)
+/* Rings whose guests are to be interrupted go to w->signal. Returns how many. */
+static uint32_t publish_touched(struct tq_worker *w)
 {
 	uint32_t n = 0;
 
@@ -41,13 +42,31 @@ void tq_publish_touched(struct tq_worker *w)
 			w->signal[n++] = ring;
 	}
 	w->n_touched = 0;
-	if (n > 0)
-		w->conf.io.signal_burst(w->conf.io.ctx, w->signal, n);
+	return n;
 }
 
+void tq_publish_touched(struct tq_worker *w)
+{
+	uint32_t n = publish_touched(w);
+	uint64_t since, each;
+
+	if (n == 0)
+		return;
+	since = tq_cycles(w);
+	w->conf.io.signal_burst(w->conf.io.ctx, w->signal, n);
+	/* An interrupt costs as much as some frames: it is paid by whose guest wants it. */
+	each = (tq_cycles(w) - since) / n;
+	for (uint32_t i = 0; i < n; i++)
+		tq_count_cycles(w, w->signal[i]->port, each);
+}
+
+/* In the middle of somebody's work, who pays for all of it. */
 void tq_touch_full(struct tq_worker *w)
 {
-	tq_publish_touched(w);
+	uint32_t n = publish_touched(w);
+
+	if (n > 0)
+		w->conf.io.signal_burst(w->conf.io.ctx, w->signal, n);
 }
 
 void tq_signal_now(struct tq_worker *w, struct tq_ring *ring)

@@ -27,6 +27,7 @@ void tq_ring_poll(struct tq_worker *w, struct tq_ring *ring)
 	tq_assert(!ring->on_poll_list);
 	ring->state = TQ_RING_POLLED;
 	ring->empty_since_ns = w->now_ns;
+	ring->wait_since_ns = 0;
 	ring->on_poll_list = true;
 	TAILQ_INSERT_TAIL(&w->polled, ring, poll_link);
 	w->n_polled++;
@@ -193,6 +194,14 @@ void tq_settle_and_schedule(struct tq_worker *w, struct tq_ring *ring)
 	tq_sched_ready(w->sched, ring->queue, &head, w->now_ns);
 }
 
+void tq_look_at(struct tq_worker *w, struct tq_ring *ring)
+{
+	if (tq_port_held(w, ring->port))
+		tq_ring_poll(w, ring);
+	else
+		tq_settle_and_schedule(w, ring);
+}
+
 /* Nothing came for a while: let the guest tell. */
 static void try_idle(struct tq_worker *w, struct tq_ring *ring)
 {
@@ -210,27 +219,41 @@ void tq_poll_rings(struct tq_worker *w)
 {
 	struct tq_ring *ring, *next;
 	uint32_t n = w->n_polled; /* who comes back while we look has its turn in the next step */
-	uint64_t descs = 0;
+	uint64_t descs = 0, since, now;
 
+	if (n == 0)
+		return;
+	since = tq_cycles(w);
 	for (ring = TAILQ_FIRST(&w->polled); ring && n > 0; ring = next, n--) {
-		uint64_t c0, before = ring->vq.stats.descs;
+		uint64_t before = ring->vq.stats.descs;
 
 		if (descs >= TQ_POLL_DESCS_MAX) {
 			w->more = true;
 			return;
 		}
 		next = TAILQ_NEXT(ring, poll_link);
-		c0 = tq_cycles(w);
+		/* Frames that are refused cost cycles here without being scheduled. */
+		if (tq_port_held(w, ring->port)) {
+			if (ring->wait_since_ns == 0)
+				ring->wait_since_ns = w->now_ns;
+			continue;
+		}
 		if (tq_vq_tx_count(&ring->vq) == 0 && tq_vq_tx_peek(&ring->vq, true) == 0 &&
 		    ring->vq.fault == TQ_VQ_OK) {
+			ring->wait_since_ns = 0;
 			try_idle(w, ring);
+			now = tq_cycles(w);
+			w->step_idle_cycles += now - since;
+			since = now;
 			continue;
 		}
 		poll_list_del(w, ring);
+		if (TQ_UNLIKELY(ring->wait_since_ns))
+			ring->port->counters.wait_cpu_ns += w->now_ns - ring->wait_since_ns;
 		tq_settle_and_schedule(w, ring);
 		descs += 1 + (ring->vq.stats.descs - before);
 		w->did++;
-		tq_count_cycles(w, ring->port, tq_cycles(w) - c0);
+		tq_lap(w, ring->port, &since);
 	}
 }
 

@@ -43,6 +43,7 @@ struct tq_snap_node {
 	uint8_t kind; /* enum tq_node_kind */
 	/* moved from another worker: start with `credit` instead of full buckets */
 	bool has_credit;
+	uint32_t cpu_weight; /* sending nodes of tenants: 1 .. 65535; else 0 */
 	struct tq_node_params params;
 	struct tq_node_credit credit;
 };

@@ -37,6 +37,7 @@ static void fill_nodes(struct bed *b, struct tq_snapshot *s)
 	uint32_t n = 0;
 
 	add_node(s, &n, TQ_NODE_TENANT_TX(0), TQ_NODE_NONE, TQ_NODE_TX, &no_limit);
+	s->node[0].cpu_weight = 1;
 	add_node(s, &n, TQ_NODE_TENANT_RX(0), TQ_NODE_NONE, TQ_NODE_RX, &no_limit);
 	for (uint32_t i = 0; i < b->n; i++) {
 		add_node(s, &n, TQ_NODE_PORT_TX(i), TQ_NODE_TENANT_TX(0), TQ_NODE_TX, &b->tx[i]);
@@ -165,7 +166,8 @@ struct bed *bed_new(uint32_t n, uint32_t ring_size)
 					       .kicked_burst = tq_sim_kicked_burst,
 					       .kick_add = tq_sim_kick_add,
 					       .kick_del = tq_sim_kick_del,
-					       .cycles = tq_sim_cycles } };
+					       .cycles = tq_sim_cycles,
+					       .cycles_hz = TQ_SIM_CYCLES_HZ } };
 
 	assert_non_null(b);
 	assert_true(n <= BED_PORTS_MAX);

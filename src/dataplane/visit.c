@@ -15,9 +15,11 @@ struct visit {
 	uint64_t pulled_bytes;  /* L2, against TQ_VISIT_BYTES_MAX */
 	uint32_t frames;        /* charged */
 	uint32_t descs;
-	uint32_t done; /* frames of the window to complete */
-	bool first;    /* the frame at hand is the head that was scheduled */
-	bool enough;   /* ended before its budget */
+	uint32_t extra_descs; /* of these, receive descriptors beyond 4 a frame */
+	uint32_t extra_dst;   /* whose, the last time */
+	uint32_t done;        /* frames of the window to complete */
+	bool first;           /* the frame at hand is the head that was scheduled */
+	bool enough;          /* ended before its budget */
 };
 
 static void count_taken(struct tq_ring *ring, struct visit *v, const struct tq_frame *frame)
@@ -44,6 +46,19 @@ static void charge(struct tq_worker *w, struct visit *v, const struct tq_frame *
 	v->frames++;
 }
 
+/* Descriptors are read ahead: only when all of them are used up is it known for how many frames. */
+static void count_extra(struct tq_ring *rx, struct visit *v)
+{
+	uint64_t descs = rx->vq.stats.descs - rx->rx_counted_descs;
+
+	if (TQ_UNLIKELY(descs > (uint64_t)TQ_RX_DESCS_FREE * rx->rx_uncounted_frames)) {
+		v->extra_descs += (uint32_t)descs - TQ_RX_DESCS_FREE * rx->rx_uncounted_frames;
+		v->extra_dst = rx->port->id;
+	}
+	rx->rx_counted_descs = rx->vq.stats.descs;
+	rx->rx_uncounted_frames = 0;
+}
+
 /* Returns false when the head has to wait. */
 static bool pull_unicast(struct tq_worker *w, struct tq_ring *ring, struct visit *v, uint32_t dst,
 			 const struct tq_frame *frame)
@@ -59,6 +74,8 @@ static bool pull_unicast(struct tq_worker *w, struct tq_ring *ring, struct visit
 		if (TQ_LIKELY(result == TQ_RX_OK)) {
 			tq_touch(w, rx);
 			tq_count_delivered(rx, frame->len_bytes);
+			if (TQ_UNLIKELY(rx->vq.rx_n == 0))
+				count_extra(rx, v);
 			tq_note_delivery(w, ring, dst);
 			ring->port->counters.tx_delivered_frames++;
 			charge(w, v, frame);
@@ -151,13 +168,30 @@ static void complete(struct tq_worker *w, struct tq_ring *ring, const struct vis
 	tq_touch(w, ring);
 }
 
+/* A receiver with many small buffers costs more than its sender can help: that part is the
+ * receiver's. By descriptors, as nothing finer is measured. */
+static void count_visit(struct tq_worker *w, struct tq_port *port, const struct visit *v,
+			uint64_t *since)
+{
+	uint64_t now = tq_cycles(w), cycles = now - *since, extra;
+
+	*since = now;
+	if (TQ_UNLIKELY(v->extra_descs > 0)) {
+		extra = tq_muldiv_u64(TQ_MIN(cycles, w->cpu.visit_cycles),
+				      TQ_MIN(v->extra_descs, v->descs), v->descs);
+		cycles -= extra;
+		tq_count_cycles(w, w->port[v->extra_dst], extra);
+	}
+	tq_count_cycles(w, port, cycles);
+}
+
 /* One visit: pull what the scheduler allows, then say where the ring belongs now. */
-static void visit(struct tq_worker *w, const struct tq_pick *pick)
+static void visit(struct tq_worker *w, const struct tq_pick *pick, uint64_t *since)
 {
 	struct tq_port *port = w->port[pick->queue / TQ_QUEUE_PAIRS_MAX];
 	struct tq_ring *ring = port->tx[pick->queue % TQ_QUEUE_PAIRS_MAX];
 	struct visit v = { .pick = pick, .first = true };
-	uint64_t c0 = tq_cycles(w), descs = ring->vq.stats.descs;
+	uint64_t descs = ring->vq.stats.descs;
 	enum visit_end end;
 	bool ready = false;
 
@@ -183,12 +217,13 @@ static void visit(struct tq_worker *w, const struct tq_pick *pick)
 	w->did += v.frames + v.done + 1;
 	w->step_bytes += v.pulled_bytes;
 	w->step_descs += v.descs + (ring->vq.stats.descs - descs);
-	tq_count_cycles(w, port, tq_cycles(w) - c0);
+	count_visit(w, port, &v, since);
 }
 
 void tq_run_visits(struct tq_worker *w)
 {
 	struct tq_pick pick;
+	uint64_t since = tq_cycles(w);
 
 	w->step_bytes = w->step_descs = 0;
 	for (uint32_t i = 0; i < TQ_STEP_VISITS_MAX && !tq_step_spent(w); i++) {
@@ -196,8 +231,11 @@ void tq_run_visits(struct tq_worker *w)
 
 		if (result == TQ_PICK_NONE)
 			return;
+		/* What it took to find it is its own. */
 		if (result == TQ_PICK_SERVE)
-			visit(w, &pick);
+			visit(w, &pick, &since);
+		else
+			tq_lap(w, w->port[pick.queue / TQ_QUEUE_PAIRS_MAX], &since);
 	}
 	w->more = true;
 }

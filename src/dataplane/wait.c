@@ -144,11 +144,13 @@ void tq_release_waiters(struct tq_worker *w, struct tq_ring_list *waiters, uint3
 static uint32_t wake_some(struct tq_worker *w, struct tq_ring *rx, uint32_t max)
 {
 	struct tq_ring *ring;
+	uint64_t since = tq_cycles(w);
 	uint32_t n = 0;
 
 	while (n < max && (ring = TAILQ_FIRST(&rx->waiters))) {
 		tq_wait_end(w, ring);
-		tq_settle_and_schedule(w, ring);
+		tq_look_at(w, ring);
+		tq_lap(w, ring->port, &since);
 		n++;
 	}
 	return n;
@@ -248,18 +250,18 @@ static void hold_expired(struct tq_worker *w, struct tq_ring *ring)
 {
 	struct tq_ring *rx = ring->blocked_on;
 	bool came = tq_vq_pending(&rx->vq) > 0;
+	uint64_t since = tq_cycles(w);
 
 	tq_wait_end(w, ring);
 	/* Buffers came in the very step in which the time ends: it is not spent, or all of them
 	 * would count as "too few" and no receiver ever has more. */
-	if (came) {
-		tq_settle_and_schedule(w, ring);
-		return;
+	if (!came) {
+		ring->hold_spent_dst = rx->port->id;
+		ring->hold_spent_bufs = receiver_bufs(rx);
+		tq_drop_frames(w, ring, 1, TQ_DROP_RECEIVER_FULL);
 	}
-	ring->hold_spent_dst = rx->port->id;
-	ring->hold_spent_bufs = receiver_bufs(rx);
-	tq_drop_frames(w, ring, 1, TQ_DROP_RECEIVER_FULL);
-	tq_settle_and_schedule(w, ring);
+	tq_look_at(w, ring);
+	tq_lap(w, ring->port, &since);
 }
 
 void tq_run_timers(struct tq_worker *w)

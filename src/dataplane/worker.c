@@ -18,7 +18,8 @@ int tq_worker_new(const struct tq_worker_conf *conf, struct tq_worker **ret_w)
 	int err;
 
 	if (conf->id >= TQ_WORKERS_MAX || !conf->snapshot || !conf->io.signal_burst ||
-	    !conf->io.kicked_burst || !conf->io.kick_add || !conf->io.kick_del)
+	    !conf->io.kicked_burst || !conf->io.kick_add || !conf->io.kick_del ||
+	    conf->io.cycles_hz < 1000000)
 		return -EINVAL;
 	w = aligned_alloc(TQ_CACHE_LINE_BYTES, sizeof(*w));
 	if (!w)
@@ -30,6 +31,7 @@ int tq_worker_new(const struct tq_worker_conf *conf, struct tq_worker **ret_w)
 		return err;
 	}
 	w->conf = *conf;
+	tq_cpu_init(&w->cpu, conf->io.cycles_hz);
 	TAILQ_INIT(&w->polled);
 	TAILQ_INIT(&w->watched);
 	TAILQ_INIT(&w->timers);
@@ -90,6 +92,11 @@ struct tq_sched *tq_worker_sched(struct tq_worker *w)
 	return w->sched;
 }
 
+const struct tq_cpu *tq_worker_cpu(const struct tq_worker *w)
+{
+	return &w->cpu;
+}
+
 bool tq_worker_may_sleep(const struct tq_worker *w)
 {
 	return w->n_polled == 0 && w->n_watched == 0 && !w->more;
@@ -125,9 +132,32 @@ static uint64_t next_ns(struct tq_worker *w)
 static void look_for_snapshot(struct tq_worker *w)
 {
 	const struct tq_snapshot *snap = __atomic_load_n(w->conf.snapshot, __ATOMIC_ACQUIRE);
+	uint64_t since;
 
-	if (TQ_UNLIKELY(snap != w->snap) && snap)
-		tq_adopt_snapshot(w, snap);
+	if (TQ_LIKELY(snap == w->snap) || !snap)
+		return;
+	since = tq_cycles(w);
+	tq_adopt_snapshot(w, snap);
+	tq_cpu_own(&w->cpu, tq_cycles(w) - since);
+}
+
+/* The step took so many cycles: whose were they, and who had too many? */
+static void account(struct tq_worker *w, uint64_t cycles)
+{
+	uint64_t idle_cycles = w->did ? TQ_MIN(w->step_idle_cycles, cycles) : cycles;
+	const struct tq_cpu_step step = { .now_ns = w->now_ns,
+					  .busy_cycles = cycles - idle_cycles,
+					  .idle_cycles = idle_cycles,
+					  .more = w->more };
+	uint32_t n = tq_cpu_step_end(&w->cpu, &step);
+
+	for (uint32_t i = 0; i < n; i++)
+		tq_sched_node_hold(w->sched, TQ_NODE_TENANT_TX(w->cpu.change[i].tenant),
+				   w->cpu.change[i].held, w->now_ns);
+	/* Who is held goes on as soon as a step has time; who was released, now. */
+	w->more |= n > 0 || w->cpu.n_held > 0;
+	w->counters.idle_cycles += step.idle_cycles;
+	w->counters.busy_cycles = w->cpu.total.busy_cycles;
 }
 
 uint64_t tq_worker_step(struct tq_worker *w, uint64_t now_ns)
@@ -140,6 +170,7 @@ uint64_t tq_worker_step(struct tq_worker *w, uint64_t now_ns)
 		c->stall_ns_max = now_ns - w->last_step_ns;
 	w->now_ns = w->last_step_ns = now_ns;
 	w->did = 0;
+	w->step_idle_cycles = 0;
 	w->more = false;
 
 	/* Kicks first, because they clear the doorbell: what control rang it for is then still to
@@ -160,9 +191,6 @@ uint64_t tq_worker_step(struct tq_worker *w, uint64_t now_ns)
 		rte_rcu_qsbr_quiescent(w->conf.qsbr, w->conf.id);
 
 	c->steps++;
-	if (w->did)
-		c->busy_cycles += tq_cycles(w) - c0;
-	else
-		c->idle_cycles += tq_cycles(w) - c0;
+	account(w, tq_cycles(w) - c0);
 	return next_ns(w);
 }

@@ -19,6 +19,7 @@
 #include "dataplane/snapshot.h"
 #include "port/device.h"
 #include "port/ring.h"
+#include "qos/cpu.h"
 
 struct tq_worker;
 
@@ -87,6 +88,7 @@ struct tq_worker_io {
 	void (*kick_del)(void *ctx, struct tq_ring *ring); /* before the fd is given back */
 	/* Cycle counter; NULL: the TSC. */
 	uint64_t (*cycles)(void *ctx);
+	uint64_t cycles_hz; /* of it, at least 1 MHz */
 };
 
 struct tq_worker_conf {
@@ -100,11 +102,10 @@ struct tq_worker_conf {
 struct tq_worker_counters {
 	uint64_t steps, frames, copies, visits;
 	uint64_t busy_cycles; /* steps that moved or dropped something, or handled a command */
-	uint64_t idle_cycles; /* steps that found nothing */
+	uint64_t idle_cycles; /* steps that found nothing, and looks that found nothing in others */
 	uint64_t sleeps, slept_ns;
 	uint64_t stall_ns_max; /* longest time between two steps while not asleep */
 	uint64_t revision;     /* of the snapshot in use */
-	uint64_t tenant_cycles[TQ_TENANTS_MAX];
 };
 
 /* Returns 0 or -ENOMEM, -EINVAL. */
@@ -120,6 +121,8 @@ uint32_t tq_worker_event_seq(const struct tq_worker *w);
 const struct tq_worker_counters *tq_worker_counters(const struct tq_worker *w);
 /* Control may read stats and credits of nodes (relaxed); nothing else of it. */
 struct tq_sched *tq_worker_sched(struct tq_worker *w);
+/* Control may read totals and stats of tenants (relaxed). */
+const struct tq_cpu *tq_worker_cpu(const struct tq_worker *w);
 
 /* Do what is due at now_ns (monotonic): commands, a new snapshot, kicks, polling, visits up to a
  * bound of about 50 us, publication and interrupts. Returns when it wants to be called next: <=

@@ -68,7 +68,12 @@ struct tq_ring {
 	bool on_poll_list, on_timer_list, on_no_kick_list;
 	uint64_t empty_since_ns; /* tx, POLLED; rx, watched: since when nothing came */
 	uint64_t unsignalled_ns; /* tx: oldest completion not signalled; 0: none */
-	uint64_t wait_since_ns;  /* BLOCKED, BINDING: since when */
+	/* BLOCKED, BINDING: since when; POLLED: since when it is not looked at, or 0 */
+	uint64_t wait_since_ns;
+
+	/* rx: up to where descriptors were compared with frames, and frames since then */
+	uint64_t rx_counted_descs;
+	uint32_t rx_uncounted_frames;
 
 	/* head of a sending ring, classified */
 	uint32_t head_dst; /* port id, or TQ_DST_* of the dataplane */

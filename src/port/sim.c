@@ -18,6 +18,8 @@ struct tq_sim_seat {
 	uint32_t n_kicked;
 	struct tq_ring *kicked[TQ_PORTS_MAX * 2]; /* each ring at most once */
 	uint64_t cycles;
+	uint64_t (*cost)(void *ctx);
+	void *cost_ctx;
 };
 
 struct sim_slot {
@@ -125,7 +127,13 @@ uint64_t tq_sim_cycles(void *ctx)
 {
 	struct tq_sim_seat *seat = ctx;
 
-	return ++seat->cycles;
+	return ++seat->cycles + (seat->cost ? seat->cost(seat->cost_ctx) : 0);
+}
+
+void tq_sim_cost_set(struct tq_sim_seat *seat, uint64_t (*cost)(void *ctx), void *ctx)
+{
+	seat->cost = cost;
+	seat->cost_ctx = ctx;
 }
 
 static void kick(struct tq_sim_guest *g, uint32_t index)

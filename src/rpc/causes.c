@@ -79,12 +79,16 @@ uint32_t tq_rpc_causes(const struct tq_port_sample *old, const struct tq_port_sa
 	t.frames = grown(b->tx_frames, a->tx_frames) +
 		   grown(b->tx_replicated_frames, a->tx_replicated_frames);
 	for (unsigned int i = TQ_WAIT_NONE + 1; i < TQ_WAIT_N; i++) {
-		add(&t, (struct tq_rpc_cause){
-				.kind = TQ_RPC_WAIT_SCHED,
-				.wait = (enum tq_wait_reason)i,
-				.wait_ns = grown(now->tx.wait_ns[i], old->tx.wait_ns[i]),
-				.frames = grown(now->tx.wait_frames[i], old->tx.wait_frames[i]),
-			});
+		/* of a tenant that is held, what is in its rings is not even looked at */
+		uint64_t unseen_ns = i == TQ_WAIT_CPU ? grown(b->wait_cpu_ns, a->wait_cpu_ns) : 0;
+
+		add(&t,
+		    (struct tq_rpc_cause){
+			    .kind = TQ_RPC_WAIT_SCHED,
+			    .wait = (enum tq_wait_reason)i,
+			    .wait_ns = grown(now->tx.wait_ns[i], old->tx.wait_ns[i]) + unseen_ns,
+			    .frames = grown(now->tx.wait_frames[i], old->tx.wait_frames[i]),
+		    });
 	}
 	add(&t, (struct tq_rpc_cause){
 			.kind = TQ_RPC_WAIT_BUFFERS,

@@ -173,9 +173,10 @@ void tq_control_tenant_counters(const struct tq_control *c, uint32_t tenant,
 	ret_counters->tx_frames *= c->model->tenants[tenant].n_ports;
 }
 
-uint64_t tq_control_tenant_cycles(const struct tq_control *c TQ_UNUSED, uint32_t tenant)
+void tq_control_tenant_cpu(const struct tq_control *c TQ_UNUSED, uint32_t tenant,
+			   struct tq_cpu_stats *ret_stats)
 {
-	return 1000 + tenant;
+	*ret_stats = (struct tq_cpu_stats){ 1000 + tenant, 3, 4000 };
 }
 
 void tq_control_totals(const struct tq_control *c, struct tq_totals *ret_totals)

@@ -209,6 +209,7 @@ static void tenant_limit(const struct tq_control *c, const struct tq_tenant *t, 
 		}
 		sum_now.counters.wait_receiver_ns +=
 			now.counters.wait_receiver_ns - old.counters.wait_receiver_ns;
+		sum_now.counters.wait_cpu_ns += now.counters.wait_cpu_ns - old.counters.wait_cpu_ns;
 		sum_now.counters.wait_device_ns +=
 			now.counters.wait_device_ns - old.counters.wait_device_ns;
 	}
@@ -235,8 +236,8 @@ static json_t *tenant_json(const struct tq_control *c, uint32_t i)
 	set_flows(o, &t->tx, &t->rx, &old.counters, &now.counters, &old.rx, &now.rx,
 		  now.time_ns - old.time_ns);
 	tenant_limit(c, t, o);
-	tq_json_set_u64(o, "cycles", now.cycles);
-	tq_json_set_u64(o, "window_cycles", now.cycles - old.cycles);
+	tq_json_set_u64(o, "cycles", now.cpu.cycles);
+	tq_json_set_u64(o, "window_cycles", now.cpu.cycles - old.cpu.cycles);
 	return o;
 }
 

@@ -100,11 +100,15 @@ static json_t *tenants_json(const struct tq_control *c)
 
 	for (uint32_t i = 0; i < m->n_tenants; i++) {
 		struct tq_port_counters n;
+		struct tq_cpu_stats cpu;
 		json_t *o = json_object();
 
 		tq_control_tenant_counters(c, i, &n);
 		json_object_set_new(o, "name", json_string(m->tenants[i].name));
-		tq_json_set_u64(o, "cycles", tq_control_tenant_cycles(c, i));
+		tq_control_tenant_cpu(c, i, &cpu);
+		tq_json_set_u64(o, "cycles", cpu.cycles);
+		tq_json_set_u64(o, "cpu_holds", cpu.holds);
+		tq_json_set_u64(o, "cpu_held_ns", cpu.held_ns);
 		json_object_set_new(o, "counters", counters_json(&n));
 		set_node(o, "tx", c, TQ_NODE_OF_TENANT_TX, i);
 		set_node(o, "rx", c, TQ_NODE_OF_TENANT_RX, i);
@@ -157,6 +161,10 @@ static json_t *workers_json(const struct tq_control *c)
 		tq_json_set_u64(o, "copies", w.copies);
 		tq_json_set_u64(o, "busy_cycles", w.busy_cycles);
 		tq_json_set_u64(o, "idle_cycles", w.idle_cycles);
+		tq_json_set_u64(o, "charged_cycles", w.charged_cycles);
+		tq_json_set_u64(o, "stolen_cycles", w.stolen_cycles);
+		tq_json_set_u64(o, "own_cycles", w.own_cycles);
+		tq_json_set_u64(o, "saturated_cycles", w.saturated_cycles);
 		tq_json_set_u64(o, "sleeps", w.sleeps);
 		tq_json_set_u64(o, "slept_ns", w.slept_ns);
 		tq_json_set_u64(o, "stall_max_ns", w.stall_ns_max);

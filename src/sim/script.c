@@ -17,15 +17,22 @@
  *   run TIME                         "10ms"
  *   set PATH VALUE | add PATH [YAML] | del PATH | apply FILE        a change of the configuration
  *   refuse set|add|del ...           the same, and it must be refused
+ *   cost [step=N] [visit=N] [frame=N] [drop=N] [copy=N]
+ *                                    from now on work takes so many cycles, each a virtual ns
+ *   steal TIME                       the next visit is interrupted for so long
  *   mark                             rates and differences count from here
  *   expect PORT COUNTER OP NUMBER    COUNTER of port/counters.def or a drop reason, since mark; OP
  *                                    == <= >=
  *   expect PORT rx_rate|tx_rate = RATE +- N%|BYTES                  L2 bytes over time since mark
  *   expect flow NAME received|skipped|reordered|sent OP NUMBER
- *   expect worker N visits|steps|frames OP NUMBER                   since mark
+ *   expect worker N visits|busy_cycles|... OP NUMBER                since mark
+ *   expect tenant NAME cycles|holds|held_ns OP NUMBER               since mark
+ *   expect shares NAME/WEIGHT ... +- TIME   of cycles since mark: |C_i/w_i - C_j/w_j| <=
+ *                                    (1/w_i + 1/w_j) x TIME for each two
  *   expect worker N units = TEXT     who shares it, and why
  *   expect PORT worker OP NUMBER     where it is
  *   expect PORT waits_for = REASON   what held nine tenths of the waiting of its frames since mark
+ *   expect PORT waits_mostly_for = REASON   more than half of it
  *   expect PORT signal_late_ns OP NUMBER    the longest time a completion waited for its interrupt
  *   conserve                         nothing was lost or invented, by the daemon's counts and by
  *                                    the guests'
@@ -60,6 +67,7 @@ struct script {
 	struct named_flow flow[SIM_FLOWS_MAX];
 	uint64_t mark_ns;
 	struct tq_port_counters *mark; /* [TQ_PORTS_MAX] by id */
+	struct tq_cpu_stats *cpu_mark; /* [TQ_TENANTS_MAX] by place in the model */
 	struct tq_worker_status worker_mark[TQ_WORKERS_MAX];
 };
 
@@ -342,6 +350,8 @@ static void do_mark(struct script *x)
 	x->mark_ns = x->s->now_ns;
 	for (uint32_t i = 0; i < m->n_ports; i++)
 		tq_control_port_counters(x->s->c, i, &x->mark[sim_port_id(x->s, i)]);
+	for (uint32_t i = 0; i < m->n_tenants; i++)
+		tq_control_tenant_cpu(x->s->c, i, &x->cpu_mark[i]);
 	for (uint32_t i = 0; i < x->s->n_workers; i++)
 		tq_control_worker_status(x->s->c, i, &x->worker_mark[i]);
 }
@@ -426,20 +436,109 @@ static void expect_text(struct script *x, const char *have)
 
 static int expect_worker(struct script *x)
 {
+#define NUMBER(name)                                                                               \
+	{                                                                                          \
+#name, offsetof(struct tq_worker_status, name)                                     \
+	}
+	static const struct {
+		const char *name;
+		size_t offset;
+	} numbers[] = {
+		NUMBER(visits),        NUMBER(steps),       NUMBER(frames),
+		NUMBER(busy_cycles),   NUMBER(idle_cycles), NUMBER(charged_cycles),
+		NUMBER(stolen_cycles), NUMBER(own_cycles),  NUMBER(saturated_cycles),
+	};
+#undef NUMBER
 	struct tq_worker_status now;
 	uint32_t i = x->n_words > 5 ? (uint32_t)atoi(x->word[2]) : TQ_WORKERS_MAX;
 
 	if (i >= x->s->n_workers)
-		return bad(x, "expect worker N visits|steps|frames OP NUMBER");
+		return bad(x, "expect worker N visits|steps|frames|... OP NUMBER");
 	tq_control_worker_status(x->s->c, i, &now);
-	if (strcmp(x->word[3], "units") == 0)
+	if (strcmp(x->word[3], "units") == 0) {
 		expect_text(x, now.units);
-	else if (strcmp(x->word[3], "visits") == 0)
-		expect_number(x, now.visits - x->worker_mark[i].visits, x->word[4], x->word[5]);
-	else if (strcmp(x->word[3], "steps") == 0)
-		expect_number(x, now.steps - x->worker_mark[i].steps, x->word[4], x->word[5]);
+		return 0;
+	}
+	for (size_t k = 0; k < TQ_ARRAY_LEN(numbers); k++) {
+		uint64_t a, b;
+
+		if (strcmp(x->word[3], numbers[k].name) != 0)
+			continue;
+		memcpy(&a, (char *)&x->worker_mark[i] + numbers[k].offset, sizeof(a));
+		memcpy(&b, (char *)&now + numbers[k].offset, sizeof(b));
+		expect_number(x, b - a, x->word[4], x->word[5]);
+		return 0;
+	}
+	return bad(x, "no such number of a worker");
+}
+
+/* Cycles since the mark; fails the scenario when there is no such tenant. */
+static bool tenant_cpu(struct script *x, const char *name, struct tq_cpu_stats *ret)
+{
+	const struct tq_model *m = tq_control_model(x->s->c);
+	const struct tq_tenant *t = tq_model_find_tenant(m, name);
+
+	if (!t) {
+		bad(x, "no such tenant");
+		return false;
+	}
+	tq_control_tenant_cpu(x->s->c, (uint32_t)(t - m->tenants), ret);
+	ret->cycles -= x->cpu_mark[t - m->tenants].cycles;
+	ret->holds -= x->cpu_mark[t - m->tenants].holds;
+	ret->held_ns -= x->cpu_mark[t - m->tenants].held_ns;
+	return true;
+}
+
+static int expect_tenant(struct script *x)
+{
+	struct tq_cpu_stats st;
+	uint64_t have;
+
+	if (x->n_words < 6)
+		return bad(x, "expect tenant NAME cycles|holds|held_ns OP NUMBER");
+	if (!tenant_cpu(x, x->word[2], &st))
+		return -EINVAL;
+	if (strcmp(x->word[3], "cycles") == 0)
+		have = st.cycles;
+	else if (strcmp(x->word[3], "holds") == 0)
+		have = st.holds;
+	else if (strcmp(x->word[3], "held_ns") == 0)
+		have = st.held_ns;
 	else
-		expect_number(x, now.frames - x->worker_mark[i].frames, x->word[4], x->word[5]);
+		return bad(x, "cycles, holds or held_ns");
+	expect_number(x, have, x->word[4], x->word[5]);
+	return 0;
+}
+
+static int expect_shares(struct script *x)
+{
+	struct sim_share share[WORDS_MAX];
+	double worst = 0;
+	uint64_t bound_ns;
+	char why[80];
+	int n = 0;
+
+	for (; n + 2 < x->n_words && strcmp(x->word[n + 2], "+-") != 0; n++) {
+		char *slash = strchr(x->word[n + 2], '/');
+		struct tq_cpu_stats st;
+
+		if (!slash)
+			return bad(x, "expect shares NAME/WEIGHT ... +- TIME");
+		*slash = '\0';
+		if (!tenant_cpu(x, x->word[n + 2], &st))
+			return -EINVAL;
+		share[n] = (struct sim_share){ st.cycles, (uint32_t)atoi(slash + 1) };
+		*slash = '/';
+	}
+	if (n < 2 || n + 4 != x->n_words ||
+	    tq_unit_parse(TQ_UNIT_TIME, x->word[n + 3], &bound_ns, NULL))
+		return bad(x, "expect shares NAME/WEIGHT ... +- TIME");
+	for (int i = 0; i < n; i++) {
+		for (int k = 0; k < i; k++)
+			worst = TQ_MAX(worst, sim_cycles_apart(&share[i], &share[k]));
+	}
+	snprintf(why, sizeof(why), "it is %.0f ns", worst);
+	result(x, worst <= (double)bound_ns, why);
 	return 0;
 }
 
@@ -451,8 +550,9 @@ static uint64_t worker_of(struct script *x, uint32_t index)
 	return status.worker;
 }
 
-/* What held the port's frames most, in the samples of the last seconds, as `explain` reads them. */
-static int expect_wait(struct script *x, uint32_t index)
+/* What held the port's frames most, in the samples of the last seconds, as `explain` reads them;
+ * all but one in `others` of the time. */
+static int expect_wait(struct script *x, uint32_t index, uint64_t others)
 {
 	struct tq_port_sample old, now;
 	uint64_t sum_ns = 0, most_ns = 0;
@@ -463,6 +563,8 @@ static int expect_wait(struct script *x, uint32_t index)
 	for (int i = 0; i < TQ_WAIT_N; i++) {
 		uint64_t ns = now.tx.wait_ns[i] - old.tx.wait_ns[i];
 
+		if (i == TQ_WAIT_CPU)
+			ns += now.counters.wait_cpu_ns - old.counters.wait_cpu_ns;
 		sum_ns += ns;
 		if (ns > most_ns) {
 			most_ns = ns;
@@ -471,10 +573,9 @@ static int expect_wait(struct script *x, uint32_t index)
 	}
 	snprintf(why, sizeof(why), "%s has %" PRIu64 " of %" PRIu64 " ns",
 		 tq_wait_name((enum tq_wait_reason)most), most_ns, sum_ns);
-	/* More than nine tenths: one constraint holds, and explain says which. */
 	result(x,
 	       strcmp(tq_wait_name((enum tq_wait_reason)most), x->word[4]) == 0 &&
-		       most_ns >= sum_ns - sum_ns / 10,
+		       most_ns >= sum_ns - sum_ns / others,
 	       why);
 	return 0;
 }
@@ -491,6 +592,10 @@ static int do_expect(struct script *x)
 		return expect_flow(x);
 	if (strcmp(x->word[1], "worker") == 0)
 		return expect_worker(x);
+	if (strcmp(x->word[1], "tenant") == 0)
+		return expect_tenant(x);
+	if (strcmp(x->word[1], "shares") == 0)
+		return expect_shares(x);
 	if (!find_port(x, x->word[1], &id))
 		return -EINVAL;
 	index = sim_port_index(x->s, x->word[1]);
@@ -503,7 +608,9 @@ static int do_expect(struct script *x)
 	else if (strcmp(x->word[2], "signal_late_ns") == 0)
 		have = sim_signal_late_ns(x->s, id);
 	else if (strcmp(x->word[2], "waits_for") == 0)
-		return expect_wait(x, index);
+		return expect_wait(x, index, 10);
+	else if (strcmp(x->word[2], "waits_mostly_for") == 0)
+		return expect_wait(x, index, 2);
 	else if (!port_number(x, index, id, x->word[2], &have))
 		return bad(x, "no such counter or drop reason");
 	expect_number(x, have, x->word[3], x->word[4]);
@@ -527,6 +634,25 @@ static int do_run(struct script *x)
 	return 0;
 }
 
+static int do_cost(struct script *x)
+{
+	const struct sim_cost cost = { .step = option_number(x, 1, "step", 0),
+				       .visit = option_number(x, 1, "visit", 0),
+				       .frame = option_number(x, 1, "frame", 0),
+				       .drop = option_number(x, 1, "drop", 0),
+				       .copy = option_number(x, 1, "copy", 0) };
+
+	sim_cost_set(x->s, &cost);
+	return 0;
+}
+
+static int do_steal(struct script *x)
+{
+	if (tq_unit_parse(TQ_UNIT_TIME, x->word[1], &x->s->steal_cycles, NULL))
+		return bad(x, "steal TIME");
+	return 0;
+}
+
 /* ---- lines ---- */
 
 static int run_line(struct script *x)
@@ -537,7 +663,8 @@ static int run_line(struct script *x)
 	} commands[] = {
 		{ "attach", do_attach }, { "detach", do_detach }, { "restart", do_restart },
 		{ "refill", do_refill }, { "flow", do_flow },     { "run", do_run },
-		{ "expect", do_expect }, { "post", do_post },
+		{ "expect", do_expect }, { "post", do_post },     { "cost", do_cost },
+		{ "steal", do_steal },
 	};
 	const char *what = x->word[0];
 
@@ -602,7 +729,8 @@ int sim_script(struct sim *s, const char *path)
 	x->s = s;
 	x->path = path;
 	x->mark = calloc(TQ_PORTS_MAX, sizeof(*x->mark));
-	tq_verify(x->mark);
+	x->cpu_mark = calloc(TQ_TENANTS_MAX, sizeof(*x->cpu_mark));
+	tq_verify(x->mark && x->cpu_mark);
 	do_mark(x);
 	while (fgets(line, sizeof(line), f)) {
 		x->line++;
@@ -614,6 +742,7 @@ int sim_script(struct sim *s, const char *path)
 	printf("1..%d\n", x->n_tests);
 	failed = x->n_tests ? x->n_failed : -ENODATA;
 	free(x->mark);
+	free(x->cpu_mark);
 	free(x);
 	return failed;
 }

@@ -59,12 +59,32 @@ struct sim_flow {
 #define SIM_BROADCAST UINT32_MAX
 #define SIM_NOBODY (UINT32_MAX - 1) /* an address that nobody has */
 
+/* Cycles of a worker, one a virtual ns; all 0: work takes no time. */
+struct sim_cost {
+	uint64_t step;  /* besides what it does; idle ones too */
+	uint64_t visit; /* besides its frames */
+	uint64_t frame; /* taken, dropped or not */
+	uint64_t drop;  /* more than a frame, for each that is dropped */
+	uint64_t copy;  /* of a flood, beyond the first */
+};
+
+struct sim;
+struct sim_payer {
+	struct sim *s;
+	uint64_t cycles;
+};
+
 struct sim {
 	struct tq_control *c;
 	struct tq_sim_world *world;
 	uint32_t n_workers;
 	uint64_t now_ns;
 	uint64_t step_at_ns[TQ_WORKERS_MAX];
+	uint64_t busy_until_ns[TQ_WORKERS_MAX]; /* its step takes so long */
+	struct sim_cost cost;
+	struct sim_payer payer[TQ_WORKERS_MAX];
+	uint64_t priced_cycles, priced_visits; /* up to the last time somebody asked */
+	uint64_t steal_cycles;                 /* of the next visit */
 	bool bell[TQ_WORKERS_MAX];
 	uint64_t poll_at_ns;
 	TAILQ_HEAD(, tq_attach) attaches;      /* of all ports that are up */
@@ -124,6 +144,16 @@ void sim_sink(struct sim *s, struct tq_sim_guest *g); /* one guest's part of sim
 uint64_t sim_traffic_next_ns(const struct sim *s);
 /* The address a guest uses: the configured one, else one made of its port id. */
 uint64_t sim_mac(struct sim *s, uint32_t port_id);
+
+/* ---- cost.c ---- */
+/* From now on work costs cycles, and a step takes as long as its work. */
+void sim_cost_set(struct sim *s, const struct sim_cost *cost);
+struct sim_share {
+	uint64_t cycles;
+	uint32_t weight;
+};
+/* |C_a/w_a - C_b/w_b| / (1/w_a + 1/w_b): the S + L of qos/cpu.h that would just allow it. */
+double sim_cycles_apart(const struct sim_share *a, const struct sim_share *b);
 
 /* ---- check.c ---- */
 /* taken + replicated = delivered + dropped + waiting, and the guests' own counts agree. Writes why

@@ -37,7 +37,8 @@ static void fill_conf(struct sim *s, struct tq_control_conf *conf, struct tq_wor
 					       .kicked_burst = tq_sim_kicked_burst,
 					       .kick_add = tq_sim_kick_add,
 					       .kick_del = tq_sim_kick_del,
-					       .cycles = tq_sim_cycles };
+					       .cycles = tq_sim_cycles,
+					       .cycles_hz = TQ_SIM_CYCLES_HZ };
 	}
 	conf->env = (struct tq_control_env){ .ctx = s,
 					     .now_ns = env_now_ns,
@@ -121,11 +122,15 @@ static void step_workers(struct sim *s)
 	bool stepped = false;
 
 	for (uint32_t i = 0; i < s->n_workers; i++) {
-		if (s->now_ns < s->step_at_ns[i] && !s->bell[i] &&
-		    !tq_sim_kick_pending(tq_sim_seat(s->world, i)))
+		uint64_t cycles = s->payer[i].cycles;
+
+		if (s->now_ns < s->busy_until_ns[i] ||
+		    (s->now_ns < s->step_at_ns[i] && !s->bell[i] &&
+		     !tq_sim_kick_pending(tq_sim_seat(s->world, i))))
 			continue;
 		s->bell[i] = false;
 		s->step_at_ns[i] = tq_worker_step(tq_control_worker(s->c, i), s->now_ns);
+		s->busy_until_ns[i] = s->now_ns + s->payer[i].cycles - cycles;
 		stepped = true;
 	}
 	if (stepped)
@@ -138,9 +143,11 @@ static uint64_t next_ns(const struct sim *s, uint64_t end_ns)
 
 	next = TQ_MIN(next, sim_traffic_next_ns(s));
 	for (uint32_t i = 0; i < s->n_workers; i++) {
-		if (s->bell[i] || tq_sim_kick_pending(tq_sim_seat(s->world, i)))
-			next = 0;
-		next = TQ_MIN(next, s->step_at_ns[i]);
+		bool called = s->bell[i] || tq_sim_kick_pending(tq_sim_seat(s->world, i));
+		uint64_t step_ns = called ? 0 : s->step_at_ns[i];
+
+		step_ns = TQ_MAX(step_ns, s->busy_until_ns[i]);
+		next = TQ_MIN(next, step_ns);
 	}
 	return TQ_MAX(next, s->now_ns + SIM_TICK_NS);
 }

@@ -270,7 +270,8 @@ static int new_lanes(struct tq_daemon *d, const struct tq_daemon_conf *conf,
 					       .signal_burst = signal_burst,
 					       .kicked_burst = kicked_burst,
 					       .kick_add = kick_add,
-					       .kick_del = kick_del };
+					       .kick_del = kick_del,
+					       .cycles_hz = conf->facts->tsc_hz };
 	}
 	return 0;
 }
