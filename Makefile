@@ -98,6 +98,7 @@ bench-peers: setup-peers
 	@scripts/setup-build $(BUILD)/bench -Dbench=true
 	@TQ_BUILD_DIR=$(abspath $(BUILD))/bench bench/peers --json $(BUILD)/bench/peers.json \
 		--svg $(BUILD)/bench/peers
+	@TQ_BUILD_DIR=$(abspath $(BUILD))/bench bench/peers_tcp --json $(BUILD)/bench/peers_tcp.json
 
 bench-sched: setup-check
 	@scripts/setup-build $(BUILD)/bench -Dbench=true

@@ -59,12 +59,13 @@ def net_args(lab, name, socket, mac, accel, *, listen, queues, offloads, ring):
 
 
 def start(lab, name, socket=None, mac="52:54:00:00:00:01", *, accel=None, listen=False, queues=1,
-          offloads=False, nice=0, cpus=None, memory_mb=256, smp=1, ring=256, extra=()):
+          offloads=False, nice=0, cpus=None, memory_mb=256, smp=1, ring=256, extra=(), wrapper=()):
     """Start a guest with one vNIC (none if socket is None).  listen: QEMU owns the socket and the
-    daemon connects.  Returns at once; call wait_ready()."""
+    daemon connects.  wrapper: what QEMU is started by, as `ip netns exec NAME`.  Returns at once;
+    call wait_ready()."""
     accel = accel or accelerator(lab)
     vmlinuz, mods = image.kernel(lab)
-    argv = [tool("qemu-system-x86_64", "qemu-system-x86"), "-nodefaults", "-no-user-config",
+    argv = [*wrapper, tool("qemu-system-x86_64", "qemu-system-x86"), "-nodefaults", "-no-user-config",
             "-name", name, "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
             "-cpu", "host" if accel == "kvm" else "max", "-smp", smp, "-m", memory_mb,
             "-object", f"memory-backend-memfd,id=m0,size={memory_mb}M,share=on",
