@@ -166,21 +166,6 @@ static bool rx_budget(struct tq_sched *s, uint32_t rx, struct budget *b)
 	return rivals;
 }
 
-/* Would the head take longer than TQ_SCHED_WHOLE_NS at the lowest ceiling of its chain? */
-static bool in_pieces(const struct tq_sched *s, const struct tq_head *head)
-{
-	const uint64_t capacity = s->link[head->link].capacity.rate_s;
-	uint64_t rate_bytes_s = capacity ? capacity : UINT64_MAX;
-	uint32_t node;
-
-	if (!head->segment_bytes || head->segment_bytes >= head->head_bytes)
-		return false;
-	for (node = head->leaf; node != TQ_NODE_NONE; node = s->node[node].parent)
-		if (s->node[node].max.rate_s)
-			rate_bytes_s = TQ_MIN(rate_bytes_s, s->node[node].max.rate_s);
-	return tq_muldiv_u64(rate_bytes_s, TQ_SCHED_WHOLE_NS, TQ_NS_PER_S) < head->head_bytes;
-}
-
 enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq_pick *ret_pick)
 {
 	struct budget b = { TQ_VISIT_BYTES_MAX, TQ_BURST_MAX };
@@ -222,11 +207,12 @@ enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq
 	tq_wait_served(s, q, now_ns);
 	q->state = TQ_QUEUE_PICKED;
 	s->picked = queue;
+	s->picked_rivals = rivals;
 	s->last_ns = now_ns;
 	ret_pick->budget_bytes = b.bytes;
 	ret_pick->budget_frames = (uint32_t)b.frames;
 	ret_pick->guaranteed = guaranteed;
-	ret_pick->in_pieces = in_pieces(s, &q->head);
+	ret_pick->in_pieces = tq_tree_in_pieces(s, &q->head);
 	return TQ_PICK_SERVE;
 }
 
@@ -299,6 +285,7 @@ void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t byte
 {
 	/* A visit that brought nothing costs its turn, or the same queue would be picked for
 	 * ever. */
+	const uint32_t head_bytes = tq_tree_piece_bytes(s, &pick->head);
 	struct tq_served v;
 	uint32_t node = pick->head.leaf, link = pick->head.link;
 	bool again;
@@ -308,7 +295,11 @@ void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t byte
 	s->picked = TQ_QUEUE_NONE;
 	v.bytes = (uint32_t)TQ_MIN(bytes ? bytes : pick->head.head_bytes,
 				   (uint64_t)TQ_SCHED_PIECE_BYTES_MAX);
-	v.piece_bytes = TQ_MIN(v.bytes, TQ_SCHED_QUANTUM_BYTES + pick->head.head_bytes);
+	v.piece_bytes = TQ_MIN(v.bytes, TQ_SCHED_QUANTUM_BYTES + head_bytes);
+	/* Without a rival nobody lost what was more than one turn. If the orders remembered it, who
+	 * was alone would be passed over for 128 KiB when the others are back. */
+	if (!s->picked_rivals)
+		v.bytes = v.piece_bytes;
 	again = queue_served(s, pick->queue, v.bytes, next, now_ns);
 	while (node != TQ_NODE_NONE) {
 		struct tq_node *n = &s->node[node];

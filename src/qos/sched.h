@@ -40,6 +40,9 @@ struct tq_sched;
  * save some of it. */
 #define TQ_SCHED_QUANTUM_BYTES 1514
 #define TQ_SCHED_QUANTUM_FREE_BYTES 16384
+/* An order that rounds its tags to be fast may exceed that bound by this factor, not by more. */
+#define TQ_SCHED_SHARE_SLACK_NUM 5
+#define TQ_SCHED_SHARE_SLACK_DEN 4
 
 struct tq_sched_limits {
 	uint32_t nodes;  /* tx and rx nodes together */

@@ -275,21 +275,41 @@ void tq_tree_release_due(struct tq_sched *s, uint64_t now_ns)
 	}
 }
 
+bool tq_tree_in_pieces(const struct tq_sched *s, const struct tq_head *head)
+{
+	const uint64_t capacity = s->link[head->link].capacity.rate_s;
+	uint64_t rate_bytes_s = capacity ? capacity : UINT64_MAX;
+	uint32_t node;
+
+	if (!head->segment_bytes || head->segment_bytes >= head->head_bytes)
+		return false;
+	for (node = head->leaf; node != TQ_NODE_NONE; node = s->node[node].parent)
+		if (s->node[node].max.rate_s)
+			rate_bytes_s = TQ_MIN(rate_bytes_s, s->node[node].max.rate_s);
+	return tq_muldiv_u64(rate_bytes_s, TQ_SCHED_WHOLE_NS, TQ_NS_PER_S) < head->head_bytes;
+}
+
+uint32_t tq_tree_piece_bytes(const struct tq_sched *s, const struct tq_head *head)
+{
+	return tq_tree_in_pieces(s, head) ? head->segment_bytes : head->head_bytes;
+}
+
 /* A head that is longer than any visit of late: deadlines have to expect it. Without this a node
  * that was never served expects nothing, and a herd of such nodes would pass everybody whose
  * guarantee is due. */
 static void piece_expect(struct tq_sched *s, const struct tq_head *head)
 {
+	const uint32_t piece_bytes = tq_tree_piece_bytes(s, head);
 	uint32_t node, inst;
 
 	for (node = head->leaf; node != TQ_NODE_NONE; node = s->node[node].parent) {
 		inst = tq_tree_inst(s, node, head->link);
-		if (s->inst[inst].piece_bytes >= head->head_bytes)
+		if (s->inst[inst].piece_bytes >= piece_bytes)
 			return;
-		s->inst[inst].piece_bytes = head->head_bytes;
+		s->inst[inst].piece_bytes = piece_bytes;
 	}
 	inst = tq_tree_root(s, head->link);
-	s->inst[inst].piece_bytes = TQ_MAX(s->inst[inst].piece_bytes, head->head_bytes);
+	s->inst[inst].piece_bytes = TQ_MAX(s->inst[inst].piece_bytes, piece_bytes);
 }
 
 void tq_tree_queue_enter(struct tq_sched *s, uint32_t queue, uint64_t now_ns)

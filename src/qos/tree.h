@@ -147,7 +147,8 @@ struct tq_sched {
 	uint32_t link_ready; /* links with credit and a runnable tenant */
 	uint32_t link_next;  /* whose turn it is */
 	uint32_t timer_root;
-	uint32_t picked;   /* the queue of the open visit */
+	uint32_t picked; /* the queue of the open visit */
+	bool picked_rivals;
 	uint32_t rx_stamp; /* of the present scan of waiters */
 	uint64_t last_ns;  /* of the last pick or done */
 	struct tq_node *node;
@@ -262,6 +263,11 @@ void tq_tree_link_recheck(struct tq_sched *s, uint32_t link, uint64_t now_ns);
 /* What is due, at most TQ_SCHED_RELEASES_MAX. */
 void tq_tree_release_due(struct tq_sched *s, uint64_t now_ns);
 
+/* Would the head take longer than TQ_SCHED_WHOLE_NS at the lowest ceiling of its chain? */
+bool tq_tree_in_pieces(const struct tq_sched *s, const struct tq_head *head);
+/* What a visit cannot be less than. */
+uint32_t tq_tree_piece_bytes(const struct tq_sched *s, const struct tq_head *head);
+
 /* A queue in READY state joins or leaves the ready queues of its leaf. */
 void tq_tree_queue_enter(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
 void tq_tree_queue_leave(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
@@ -288,7 +294,7 @@ void tq_order_enter(struct tq_sched *s, uint32_t inst, uint32_t parent_inst, uin
 void tq_order_leave(struct tq_sched *s, uint32_t inst, uint32_t parent_inst);
 /* What a visit brought, as the orders see it. */
 struct tq_served {
-	uint32_t bytes;
+	uint32_t bytes;       /* what it is held against; less than it took when it had no rival */
 	uint32_t piece_bytes; /* of that, what it would have been with a rival */
 };
 
