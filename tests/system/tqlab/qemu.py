@@ -59,7 +59,8 @@ def net_args(lab, name, socket, mac, accel, *, listen, queues, offloads, ring):
 
 
 def start(lab, name, socket=None, mac="52:54:00:00:00:01", *, accel=None, listen=False, queues=1,
-          offloads=False, nice=0, cpus=None, memory_mb=256, smp=1, ring=256, extra=(), wrapper=()):
+          offloads=False, nice=0, cpus=None, memory_mb=256, smp=1, ring=256, extra=(),
+          wrapper=()):
     """Start a guest with one vNIC (none if socket is None).  listen: QEMU owns the socket and the
     daemon connects.  wrapper: what QEMU is started by, as `ip netns exec NAME`.  Returns at once;
     call wait_ready()."""
