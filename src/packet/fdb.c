@@ -21,13 +21,15 @@ void tq_fdb_init(struct tq_fdb *f, struct tq_fdb_entry *entry, uint32_t slots)
 {
 	tq_verify(slots >= 8 && (slots & (slots - 1)) == 0);
 	memset(entry, 0, slots * sizeof(*entry));
-	*f = (struct tq_fdb){ .entry = entry, .mask = slots - 1 };
+	*f = (struct tq_fdb){ .entry = entry,
+			      .mask = slots - 1,
+			      .shift = 64 - (uint32_t)__builtin_ctz(slots) };
 }
 
 int tq_fdb_add(struct tq_fdb *f, uint32_t network, uint64_t mac, uint32_t port)
 {
 	uint64_t key = tq_fdb_key(network, mac);
-	uint32_t i = tq_fdb_hash(key) & f->mask;
+	uint32_t i = tq_fdb_hash(f, key);
 
 	tq_verify(network < (1U << 15) && mac < (1ULL << 48));
 	while (f->entry[i].key != 0) {

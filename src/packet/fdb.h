@@ -27,6 +27,7 @@ struct tq_fdb_entry {
 struct tq_fdb {
 	struct tq_fdb_entry *entry;
 	uint32_t mask;
+	uint32_t shift; /* 64 - log2(slots) */
 	uint32_t n;
 };
 
@@ -36,10 +37,12 @@ TQ_INLINE uint64_t tq_fdb_key(uint32_t network, uint64_t mac)
 	return 1ULL << 63 | (uint64_t)network << 48 | mac;
 }
 
-/* Multiplicative hash: the golden ratio, upper bits (Knuth 6.4). */
-TQ_INLINE uint32_t tq_fdb_hash(uint64_t key)
+/* Slot where the search begins. Multiplicative hash: the golden ratio, the uppermost bits (Knuth
+ * 6.4), because only these depend on every bit of the key. Addresses of one host differ in their
+ * last bytes, which are the highest of the key but for the network. */
+TQ_INLINE uint32_t tq_fdb_hash(const struct tq_fdb *f, uint64_t key)
 {
-	return (uint32_t)((key * 0x9e3779b97f4a7c15ULL) >> 32);
+	return (uint32_t)((key * 0x9e3779b97f4a7c15ULL) >> f->shift);
 }
 
 /* Slots that n entries need: a power of two, at least 2 n and 8. */
@@ -53,7 +56,7 @@ int tq_fdb_add(struct tq_fdb *f, uint32_t network, uint64_t mac, uint32_t port);
 TQ_INLINE uint32_t tq_fdb_find(const struct tq_fdb *f, uint32_t network, uint64_t mac)
 {
 	uint64_t key = tq_fdb_key(network, mac);
-	uint32_t i = tq_fdb_hash(key) & f->mask;
+	uint32_t i = tq_fdb_hash(f, key);
 
 	while (f->entry[i].key != 0) {
 		if (f->entry[i].key == key)
