@@ -201,6 +201,7 @@ int main(int argc, char **argv)
 		       mrg = TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF);
 	const uint64_t ind = TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC);
 	const uint64_t event = TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX);
+	const uint64_t packed = v1 | TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
 	const struct row row[] = {
 		{ "plain", v1, 0, BUF_BYTES, { .n_pieces = 1 } },
 		{ "mergeable", v1 | mrg, 0, BUF_BYTES, { .n_pieces = 1 } },
@@ -213,6 +214,23 @@ int main(int argc, char **argv)
 		  { .n_pieces = 2, .piece_bytes = { 12 }, .indirect = true } },
 		{ "legacy header", 0, 0, BUF_BYTES, { .n_pieces = 2, .piece_bytes = { 10 } } },
 		{ "mergeable, 256 B buffers", v1 | mrg, 0, 256, { .n_pieces = 1 } },
+		{ "packed", packed, 0, BUF_BYTES, { .n_pieces = 1 } },
+		{ "packed, mergeable, event",
+		  packed | mrg | event,
+		  0,
+		  BUF_BYTES,
+		  { .n_pieces = 1 } },
+		{ "packed, header apart",
+		  packed,
+		  0,
+		  BUF_BYTES,
+		  { .n_pieces = 2, .piece_bytes = { 12 } } },
+		{ "packed, indirect",
+		  packed | ind,
+		  0,
+		  BUF_BYTES,
+		  { .n_pieces = 2, .piece_bytes = { 12 }, .indirect = true } },
+		{ "packed, 256 B buffers", packed | mrg, 0, 256, { .n_pieces = 1 } },
 	};
 	const uint32_t frame_bytes[] = { 64, 256, 1500 };
 	uint64_t ms = argc > 1 ? strtoull(argv[1], NULL, 10) : 200;

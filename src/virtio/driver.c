@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "virtio/driver.h"
+#include "virtio/driver_packed.h"
 
 #define TABLE_ALIGN_BYTES 64
 
@@ -36,12 +36,14 @@ uint64_t tq_drv_mem_bytes(const struct tq_drv_conf *conf)
 
 int tq_drv_init(struct tq_drv *d, const struct tq_drv_conf *conf)
 {
+	const bool is_packed = conf->features & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
 	struct offsets o = lay_out(conf);
 	uint32_t i;
 
 	if (conf->size < TQ_VQ_SIZE_MIN || conf->size > TQ_VQ_SIZE_MAX ||
-	    (conf->size & (conf->size - 1)) || conf->table_entries > TQ_CHAIN_DESCS_MAX ||
-	    o.end > UINT32_MAX || (uintptr_t)conf->host % 16)
+	    (!is_packed && (conf->size & (conf->size - 1))) ||
+	    conf->table_entries > TQ_CHAIN_DESCS_MAX || o.end > UINT32_MAX ||
+	    (uintptr_t)conf->host % 16)
 		return -EINVAL;
 	memset(d, 0, offsetof(struct tq_drv, desc_next));
 	memset(d->chain_descs, 0, sizeof(d->chain_descs));
@@ -52,14 +54,19 @@ int tq_drv_init(struct tq_drv *d, const struct tq_drv_conf *conf)
 	d->tables = (struct tq_vring_desc *)(void *)(conf->host + o.tables);
 	d->bufs = conf->host + o.bufs;
 	d->mask = (uint16_t)(conf->size - 1);
+	d->is_packed = is_packed;
 	d->event_idx = conf->features & TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX);
 	d->hdr_bytes = TQ_VIRTIO_NET_HDR_LEGACY_BYTES;
-	if (conf->features &
-	    (TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF)))
+	if (is_packed || (conf->features &
+			  (TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF))))
 		d->hdr_bytes = TQ_VIRTIO_NET_HDR_BYTES;
 	for (i = 0; i < conf->size; i++)
 		d->desc_next[i] = (uint16_t)(i + 1);
 	d->n_free = conf->size;
+	if (is_packed) {
+		tq_drv_packed_init(d);
+		return 0;
+	}
 	d->avail_idx = conf->first_index;
 	d->avail_shown = conf->first_index;
 	d->avail_checked = conf->first_index;
@@ -80,7 +87,8 @@ struct tq_vq_conf tq_drv_vq_conf(const struct tq_drv *d, const struct tq_mem *me
 		.desc_user_addr = d->conf.user_addr,
 		.avail_user_addr = d->conf.user_addr + o.avail,
 		.used_user_addr = d->conf.user_addr + o.used,
-		.avail_index = d->used_idx,
+		.avail_index = d->is_packed ? tq_packed_off_wrap(d->used_at) * 0x10001u
+					    : d->used_idx,
 		.mem = mem,
 	};
 }
@@ -137,6 +145,13 @@ static void post(struct tq_drv *d, uint16_t head, uint32_t bytes, const struct t
 	uint16_t last = head;
 
 	tq_assert(n <= d->n_free && d->free_head == head && d->chain_descs[head] == 0);
+	d->n_free -= n;
+	d->chain_descs[head] = (uint16_t)n;
+	if (d->is_packed) {
+		d->free_head = d->desc_next[head];
+		tq_drv_packed_post(d, head, bytes, n, l);
+		return;
+	}
 	if (l && l->indirect) {
 		struct tq_vring_desc *table = d->tables + (size_t)head * d->conf.table_entries;
 
@@ -152,8 +167,6 @@ static void post(struct tq_drv *d, uint16_t head, uint32_t bytes, const struct t
 	for (uint32_t i = 1; i < n; i++)
 		last = d->desc_next[last];
 	d->free_head = d->desc_next[last];
-	d->n_free -= n;
-	d->chain_descs[head] = (uint16_t)n;
 	d->avail->ring[d->avail_idx & d->mask] = head;
 	d->avail_idx++;
 }
@@ -203,15 +216,20 @@ int tq_drv_rx_add(struct tq_drv *d, uint32_t room_bytes, const struct tq_drv_lay
 
 uint32_t tq_drv_used_pending(const struct tq_drv *d)
 {
+	if (d->is_packed)
+		return tq_drv_packed_used_pending(d);
 	return (uint16_t)(tq_vring_load_idx(&d->used->idx) - d->used_idx);
 }
 
 /* Take the next used entry and free its chain.  One is there.  Returns 0 or -EBADMSG. */
 static int take_used(struct tq_drv *d, struct tq_vring_used_elem *ret)
 {
-	struct tq_vring_used_elem e = d->used->ring[d->used_idx & d->mask];
+	struct tq_vring_used_elem e;
 	uint16_t last;
 
+	if (d->is_packed)
+		return tq_drv_packed_take(d, ret);
+	e = d->used->ring[d->used_idx & d->mask];
 	if (e.id > d->mask || d->chain_descs[e.id] == 0)
 		return -EBADMSG;
 	last = (uint16_t)e.id;
@@ -283,7 +301,7 @@ int tq_drv_preset(struct tq_drv *d, const uint8_t *frame, uint32_t frame_bytes,
 	int r = may_post(d, bytes, layout);
 
 	/* A power of two, so that entry i of the ring always holds chain i mod n_chains. */
-	if (r || (n_descs & (n_descs - 1)) || d->n_free != d->conf.size)
+	if (r || (n_descs & (n_descs - 1)) || d->conf.size % n_descs || d->n_free != d->conf.size)
 		return -EINVAL;
 	for (uint32_t i = 0; i < n_chains; i++) {
 		uint16_t head = d->free_head;
@@ -294,15 +312,17 @@ int tq_drv_preset(struct tq_drv *d, const uint8_t *frame, uint32_t frame_bytes,
 		}
 		post(d, head, bytes, layout);
 	}
-	for (uint32_t i = n_chains; i < d->conf.size; i++) {
+	for (uint32_t i = n_chains; i < d->conf.size && !d->is_packed; i++) {
 		uint16_t from = (uint16_t)(d->conf.first_index + i - n_chains) & d->mask;
 
 		d->avail->ring[(d->conf.first_index + i) & d->mask] = d->avail->ring[from];
 	}
 	d->preset_chains = n_chains;
 	/* Receiving: all are posted, post() has moved the index.  Sending: none is yet. */
+	if (d->is_packed)
+		tq_drv_packed_preset(d, n_descs, !frame);
 	if (frame)
-		d->avail_idx = d->conf.first_index;
+		d->avail_idx = d->is_packed ? 0 : d->conf.first_index;
 	tq_drv_publish(d);
 	return 0;
 }
@@ -312,6 +332,8 @@ uint32_t tq_drv_tx_burst(struct tq_drv *d, uint32_t n)
 	uint32_t in_flight = (uint16_t)(d->avail_idx - d->used_idx);
 
 	tq_assert(d->preset_chains && d->conf.dir == TQ_VQ_TX);
+	if (d->is_packed)
+		return tq_drv_packed_tx_burst(d, TQ_MIN(n, d->preset_chains));
 	if (n > d->preset_chains - in_flight) {
 		d->used_idx = tq_vring_load_idx(&d->used->idx);
 		in_flight = (uint16_t)(d->avail_idx - d->used_idx);
@@ -325,10 +347,13 @@ uint32_t tq_drv_tx_burst(struct tq_drv *d, uint32_t n)
 
 uint32_t tq_drv_rx_burst(struct tq_drv *d, uint32_t max, uint64_t *ret_bytes)
 {
-	uint32_t n = TQ_MIN(tq_drv_used_pending(d), max);
 	uint64_t bytes = 0;
+	uint32_t n;
 
 	tq_assert(d->preset_chains && d->conf.dir == TQ_VQ_RX);
+	if (d->is_packed)
+		return tq_drv_packed_rx_burst(d, max, ret_bytes);
+	n = TQ_MIN(tq_drv_used_pending(d), max);
 	for (uint32_t i = 0; i < n; i++)
 		bytes += d->used->ring[(d->used_idx + i) & d->mask].len;
 	d->used_idx = (uint16_t)(d->used_idx + n);
@@ -341,6 +366,10 @@ uint32_t tq_drv_rx_burst(struct tq_drv *d, uint32_t max, uint64_t *ret_bytes)
 
 void tq_drv_publish(struct tq_drv *d)
 {
+	if (d->is_packed) {
+		tq_drv_packed_publish(d);
+		return;
+	}
 	__atomic_store_n(&d->avail->idx, d->avail_idx, __ATOMIC_RELEASE);
 	d->avail_shown = d->avail_idx;
 }
@@ -349,6 +378,8 @@ bool tq_drv_kick_wanted(struct tq_drv *d)
 {
 	uint16_t old = d->avail_checked;
 
+	if (d->is_packed)
+		return tq_drv_packed_kick_wanted(d);
 	d->avail_checked = d->avail_shown;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (old == d->avail_shown)
@@ -363,16 +394,23 @@ bool tq_drv_kick_wanted(struct tq_drv *d)
 
 bool tq_drv_irq_enable(struct tq_drv *d)
 {
-	if (d->event_idx)
-		__atomic_store_n(&d->avail->ring[d->mask + 1], d->used_idx, __ATOMIC_RELAXED);
-	__atomic_store_n(&d->avail->flags, 0, __ATOMIC_RELAXED);
+	if (d->is_packed) {
+		tq_drv_packed_irq_enable(d);
+	} else {
+		if (d->event_idx)
+			__atomic_store_n(&d->avail->ring[d->mask + 1], d->used_idx,
+					 __ATOMIC_RELAXED);
+		__atomic_store_n(&d->avail->flags, 0, __ATOMIC_RELAXED);
+	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return tq_drv_used_pending(d) > 0;
 }
 
 void tq_drv_irq_disable(struct tq_drv *d)
 {
-	if (d->event_idx)
+	if (d->is_packed)
+		tq_drv_packed_irq_disable(d);
+	else if (d->event_idx)
 		__atomic_store_n(&d->avail->ring[d->mask + 1], (uint16_t)(d->used_idx - 1),
 				 __ATOMIC_RELAXED);
 	else

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* driver.h - driver side of a split virtqueue: the guest's half, for tests, simulation and bench.
+/* driver.h - driver side of a virtqueue: the guest's half, for tests, simulation and bench.
  *
  * Why:     an independent second party in one process: any chain layout, exact accounting, and fast
  *          enough to load the device side.  Not for production paths: it trusts the device.
- * Source:  virtio 1.2 sections 2.7.13 (supplying buffers) and 2.7.14 (receiving used ones).
+ * Source:  virtio 1.2 sections 2.7.13 and 2.8.19 (supplying buffers), 2.7.14 and 2.8.20 (receiving
+ *          used ones).
  * Thread:  one per ring; may differ from the device's.
  * Units:   room_bytes and buf_bytes include the net header; frame lengths do not.
  * Memory:  the ring lies in memory of the caller's (a guest's), the rest in *d; no allocation.
  *
  * Memory layout, from conf.host upwards: descriptors | avail | used | indirect tables | buffers.
- * Chain with head h uses table h and buffer h; data lies in buffer h without gaps.
+ * With RING_PACKED the driver's and the device's event structure lie in the place of avail and
+ * used. Chain with head h uses table h and buffer h; data lies in buffer h without gaps.  The head
+ * of a packed ring's chain is its buffer id.
  *
  * Two ways of use, not mixed on one ring:
  *   exact   tq_drv_tx_add() / tq_drv_rx_add() per chain, tq_drv_publish(), tq_drv_tx_reap() /
@@ -19,7 +22,7 @@
  *   preset  tq_drv_preset() once, then tq_drv_tx_burst() / tq_drv_rx_burst() only move indices: a
  *           generator and a sink of a few cycles a frame.  The device completes in order, so slot i
  *           always holds head i.
- * Hostile tests write through d->desc, d->avail and d->used as they like.
+ * Hostile tests write through d->desc, d->avail and d->used (d->slot and the events) as they like.
  */
 #ifndef TQ_VIRTIO_DRIVER_H
 #define TQ_VIRTIO_DRIVER_H
@@ -37,7 +40,9 @@ struct tq_drv_conf {
 	uint64_t user_addr;
 	uint32_t buf_bytes;     /* of each chain's buffer */
 	uint32_t table_entries; /* of each chain's indirect table; 0 without INDIRECT */
-	uint16_t first_index;   /* both indices start here: 65500 tests the wrap */
+	/* Both indices start here: 65500 tests the wrap.  Packed: as if as many slots had been
+	 * used. */
+	uint16_t first_index;
 };
 
 /* How a chain is cut.  Pieces are filled in order, the last one takes what is left; a piece of 0
@@ -49,24 +54,44 @@ struct tq_drv_layout {
 };
 
 struct tq_drv {
-	struct tq_vring_desc *desc;
-	struct tq_vring_avail *avail;
-	struct tq_vring_used *used;
-	uint16_t mask;
+	union {
+		struct tq_vring_desc *desc;
+		struct tq_packed_desc *slot;
+	};
+	union {
+		struct tq_vring_avail *avail;
+		struct tq_packed_event *driver_event;
+	};
+	union {
+		struct tq_vring_used *used;
+		struct tq_packed_event *device_event;
+	};
+	bool is_packed;
+	uint16_t mask; /* size - 1 */
 	uint16_t hdr_bytes;
 	bool event_idx;
 	uint32_t preset_chains; /* 0: not preset */
-	uint16_t avail_idx;     /* next entry to write; visible up to avail_shown */
+	/* Chains posted and taken back; of a split ring also the places of the next. */
+	uint16_t avail_idx;     /* visible up to avail_shown */
 	uint16_t avail_shown;   /* as of the last publish */
 	uint16_t avail_checked; /* as of the last tq_drv_kick_wanted() */
-	uint16_t used_idx;      /* next entry to read */
-	uint16_t free_head;     /* list through desc_next */
+	uint16_t used_idx;
+	/* Packed only. */
+	struct tq_packed_pos avail_at, used_at; /* next slot to write, to read */
+	bool is_held;                           /* the first slot after the last publish: */
+	uint16_t held_at;
+	uint64_t held_rest;
+	uint32_t n_unchecked;  /* slots since the last tq_drv_kick_wanted() */
+	uint32_t preset_slots; /* of each preset chain */
+
+	uint16_t free_head; /* list through desc_next */
 	uint32_t n_free;
 	struct tq_vring_desc *tables;
 	uint8_t *bufs;
 	struct tq_drv_conf conf;
 	uint16_t desc_next[TQ_VQ_SIZE_MAX];
-	uint16_t chain_descs[TQ_VQ_SIZE_MAX]; /* in the ring's own table, by head; 0 = not posted */
+	uint16_t chain_descs[TQ_VQ_SIZE_MAX]; /* in the ring itself, by head; 0 = not posted */
+	uint64_t preset_rest[TQ_VQ_SIZE_MAX]; /* packed: what each slot holds, without marks */
 };
 
 /* Bytes that conf->host must have. */
@@ -103,7 +128,8 @@ int tq_drv_rx_take(struct tq_drv *d, struct tq_virtio_net_hdr *ret_hdr, uint8_t 
 /* TX: every buffer becomes a zero header and this frame, cut by layout; the ring then holds size
  * chains, or fewer when a chain takes several of its descriptors.  RX: every buffer is posted
  * empty, with all of buf_bytes; frame is NULL.  Returns 0; -EINVAL does not fit, the ring is in
- * use, or a chain takes a number of ring descriptors that is no power of two. */
+ * use, or a chain takes a number of ring descriptors that is no power of two or does not divide the
+ * size. */
 int tq_drv_preset(struct tq_drv *d, const uint8_t *frame, uint32_t frame_bytes,
 		  const struct tq_drv_layout *layout);
 /* Send up to n more frames and make them visible.  Returns how many fitted. */
@@ -121,7 +147,7 @@ bool tq_drv_kick_wanted(struct tq_drv *d);
  * entries are there already (arm, fence, recheck). */
 bool tq_drv_irq_enable(struct tq_drv *d);
 void tq_drv_irq_disable(struct tq_drv *d);
-/* Used entries not taken yet, by one read of the index. */
+/* Used entries not taken yet. */
 uint32_t tq_drv_used_pending(const struct tq_drv *d);
 
 #endif

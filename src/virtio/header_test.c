@@ -66,7 +66,7 @@ static void h_headers_that_ask_for_what_was_not_negotiated(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(h_headers_that_ask_for_what_was_not_negotiated),
+		RIG_BOTH(h_headers_that_ask_for_what_was_not_negotiated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
  *
  * Why:     the device side is fast and clever; this is neither, and both must agree on every input.
  *          Shares no code with vq_chain.c but the ring's structs.
- * Source:  virtio 1.2 section 2.7.5; the limits of hostile.md D01 to D14.
+ * Source:  virtio 1.2 sections 2.7.5 and 2.8.5 to 2.8.8; the limits of hostile.md D01 to D14.
  * Thread:  one; guest memory does not change meanwhile.
  */
 #ifndef TQ_VIRTIO_REFERENCE_TEST_H
@@ -104,6 +104,65 @@ static inline void ref_walk(struct ref_chain *c, const struct tq_mem *m, const v
 			return;
 		at = d.next;
 	}
+}
+
+/* Flags of a packed descriptor, without the marks. */
+static inline uint16_t ref_flags(const struct tq_packed_desc *d)
+{
+	return (uint16_t)((d->rest >> 48) & 7);
+}
+
+/* The list of a packed ring that begins at slot `at`.  write, bytes_max: as tq_vq_list_walk().
+ *   n_free   slots not in flight.
+ *   ret_id   buffer id.
+ * Returns its slots; 0 when it does not end within them, or within 256. */
+static inline uint32_t ref_walk_list(struct ref_chain *c, const struct tq_mem *m, const void *ring,
+				     uint32_t size, uint32_t n_free, bool indirect_ok, uint16_t at,
+				     bool write, uint32_t bytes_max, uint16_t *ret_id)
+{
+	uint32_t limit = size < 128 ? size : 128, n_slots = 0, n, i;
+	const struct tq_packed_desc *slot = ring;
+	struct tq_packed_desc d[256];
+	bool in_table = false;
+	uint64_t total = 0;
+
+	c->n_pieces = c->n_bytes = 0;
+	c->verdict = TQ_DROP_BAD_CHAIN;
+	do {
+		if (n_slots == 256 || n_slots == n_free)
+			return 0;
+		d[n_slots] = slot[(at + n_slots) % size];
+	} while (ref_flags(&d[n_slots++]) & 1);
+	*ret_id = (uint16_t)(d[n_slots - 1].rest >> 32);
+	c->n_descs = n = n_slots;
+	if (*ret_id >= size)
+		return n_slots;
+	if (ref_flags(&d[0]) & 4) {
+		struct tq_vring_desc t = { .addr = d[0].addr, .len = (uint32_t)d[0].rest };
+		const uint8_t *table = ref_table(m, &t);
+
+		if (n_slots > 1 || !indirect_ok || !table)
+			return n_slots;
+		n = t.len / 16;
+		memcpy(d, table, t.len);
+		in_table = true;
+	}
+	for (i = 0; i < n; i++) {
+		uint32_t len = (uint32_t)d[i].rest;
+
+		c->n_descs += in_table;
+		if (i == limit || (ref_flags(&d[i]) & 4) || !(ref_flags(&d[i]) & 2) == write)
+			return n_slots;
+		total += len;
+		if (total > bytes_max && !write) {
+			c->verdict = TQ_DROP_TOO_LONG;
+			return n_slots;
+		}
+		if (!ref_add(c, m, d[i].addr, TQ_MIN(len, bytes_max - c->n_bytes)))
+			return n_slots;
+	}
+	c->verdict = TQ_DROP_NONE;
+	return n_slots;
 }
 
 /* What the peek of a sending ring must say about the chain; header bytes are byte[0 ..

@@ -32,6 +32,16 @@
 #define RIG_MRG TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF)
 #define RIG_IND TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC)
 #define RIG_EVENT TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX)
+#define RIG_PACKED TQ_BIT64(TQ_VIRTIO_F_RING_PACKED)
+
+/* A test that is run for both kinds of ring. */
+#define RIG_BOTH(test)                                                                             \
+	{ #test ", split", test, rig_split, NULL, NULL },                                          \
+	{                                                                                          \
+#test ", packed", test, rig_packed, NULL, NULL                                     \
+	}
+
+static uint64_t rig_kind; /* added to what a rig is opened with: 0 or RIG_PACKED */
 
 struct rig {
 	struct tq_vq vq;
@@ -39,7 +49,22 @@ struct rig {
 	struct tq_mem mem;
 	void *map[3];
 	size_t map_bytes[3];
+	uint16_t raw_at; /* packed: the slot of the last chain of rig_post_raw() */
 };
+
+static inline int rig_split(void **state)
+{
+	(void)state;
+	rig_kind = 0;
+	return 0;
+}
+
+static inline int rig_packed(void **state)
+{
+	(void)state;
+	rig_kind = RIG_PACKED;
+	return 0;
+}
 
 static inline uint8_t *rig_map(struct rig *g, uint32_t i, uint64_t bytes)
 {
@@ -61,7 +86,7 @@ static inline struct rig *rig_open(enum tq_vq_dir dir, uint32_t size, uint64_t f
 	struct tq_drv_conf conf = {
 		.dir = dir,
 		.size = size,
-		.features = features,
+		.features = features | rig_kind,
 		.gpa = RIG_GPA,
 		.user_addr = RIG_USER,
 		.buf_bytes = buf_bytes,
@@ -107,9 +132,31 @@ static inline uint64_t rig_end(const struct rig *g, uint32_t region)
 	return g->mem.region[region].gpa + g->mem.region[region].size_bytes;
 }
 
+/* The same as a list in a packed ring: up to the first descriptor without NEXT. */
+static inline void rig_post_list(struct rig *g, const struct tq_vring_desc *d, uint32_t n)
+{
+	struct tq_drv *drv = &g->drv;
+
+	g->raw_at = drv->avail_at.at;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t flags = d[i].flags | tq_packed_avail_bits(drv->avail_at.wrap);
+
+		drv->slot[drv->avail_at.at] =
+			(struct tq_packed_desc){ .addr = d[i].addr,
+						 .rest = tq_packed_rest(d[i].len, 0, flags) };
+		drv->avail_at = tq_packed_pos_add(drv->avail_at, 1, drv->conf.size);
+		if (!(d[i].flags & TQ_VRING_DESC_F_NEXT))
+			break;
+	}
+}
+
 /* Write n descriptors from slot 0 on and offer slot 0 as a chain, past the driver's accounting. */
 static inline void rig_post_raw(struct rig *g, const struct tq_vring_desc *d, uint32_t n)
 {
+	if (g->drv.is_packed) {
+		rig_post_list(g, d, n);
+		return;
+	}
 	for (uint32_t i = 0; i < n; i++)
 		g->drv.desc[i] = d[i];
 	g->drv.avail->ring[g->drv.avail_idx & g->drv.mask] = 0;
@@ -120,7 +167,33 @@ static inline void rig_post_raw(struct rig *g, const struct tq_vring_desc *d, ui
 /* Last used entry that is visible. */
 static inline struct tq_vring_used_elem rig_last_used(const struct rig *g)
 {
+	if (g->drv.is_packed) { /* all slots of the last raw chain carry the marks of one lap */
+		uint64_t rest = g->drv.slot[g->raw_at].rest;
+
+		assert_int_equal(!(tq_packed_flags(rest) & TQ_PACKED_F_AVAIL),
+				 !(tq_packed_flags(rest) & TQ_PACKED_F_USED));
+		return (struct tq_vring_used_elem){ .id = tq_packed_id(rest),
+						    .len = (uint32_t)rest };
+	}
 	return g->drv.used->ring[(uint16_t)(g->drv.used->idx - 1) & g->drv.mask];
+}
+
+/* Are the driver's kicks suppressed? */
+static inline bool rig_kicks_are_off(const struct rig *g)
+{
+	if (g->drv.is_packed)
+		return g->drv.device_event->flags == TQ_PACKED_EVENT_DISABLE;
+	return g->drv.used->flags == TQ_VRING_USED_F_NO_NOTIFY;
+}
+
+/* What GET_VRING_BASE says after n chains of one slot each. */
+static inline uint32_t rig_base(const struct rig *g, uint32_t n)
+{
+	uint32_t index = g->drv.conf.first_index + n, size = g->drv.conf.size;
+
+	if (g->drv.is_packed)
+		return (index % size | (index / size & 1 ? 0 : 1u << 15)) * 0x10001u;
+	return (uint16_t)index;
 }
 
 /* A frame made by hand: bytes count up from `first`; no guest spans unless longer than the copy,

@@ -4,9 +4,9 @@
 /* vq.h - device side of a virtqueue: peek, reserve, complete.
  *
  * Why:     frames are described and decided about while they stay in the guest; each guest word is
- *          read once into a local, checked there, then used (hostile.md D, T).  A packed twin will
- *          stand behind the same functions.  Not for the control queue.
- * Source:  virtio 1.2 sections 2.7 (split) and 5.1.6.
+ *          read once into a local, checked there, then used (hostile.md D, T).  Split and packed
+ *          rings stand behind the same functions.  Not for the control queue.
+ * Source:  virtio 1.2 sections 2.7 (split), 2.8 (packed) and 5.1.6.
  * Thread:  the worker that owns the ring; control fills struct tq_vq_conf before start and reads
  *          indices after stop.
  * Memory:  struct tq_vq is caller-owned, allocated by control; no allocation here.
@@ -15,8 +15,10 @@
  *      used <= taken ... peeked <= avail.
  *      A frame leaves the window by tq_vq_tx_complete(), in order.
  * Receiving ring (guest's RX): a window of peeked buffers; tq_vq_rx_reserve() finds those for one
- *      frame, tq_vq_rx_write() fills and consumes them (tq_vq_rx_deliver() does both); nothing is
- *      visible to the guest before tq_vq_publish().
+ *      frame, tq_vq_rx_write() fills and consumes them (tq_vq_rx_deliver() does both).
+ * Nothing needs to be visible to the guest before tq_vq_publish().  A packed ring, which has no
+ *      index to hold back, keeps what was completed to itself until then, and shows it earlier
+ *      only when more than TQ_VQ_SHADOW_TX (or _RX) chains pile up.
  */
 #ifndef TQ_VIRTIO_VQ_H
 #define TQ_VIRTIO_VQ_H
@@ -37,17 +39,27 @@ enum tq_vq_dir { TQ_VQ_TX /* guest sends */, TQ_VQ_RX /* guest receives */ };
 
 struct tq_vq_conf {
 	enum tq_vq_dir dir;
-	uint32_t size;           /* power of two, TQ_VQ_SIZE_MIN .. TQ_VQ_SIZE_MAX */
-	uint64_t features;       /* negotiated virtio feature bits */
-	uint64_t desc_user_addr; /* ring addresses in the front-end's space */
-	uint64_t avail_user_addr;
-	uint64_t used_user_addr;
-	uint16_t avail_index; /* SET_VRING_BASE */
+	uint32_t size; /* TQ_VQ_SIZE_MIN .. TQ_VQ_SIZE_MAX; split: a power of two */
+	/* negotiated virtio feature bits; RING_PACKED is the ring's kind */
+	uint64_t features;
+	uint64_t desc_user_addr;  /* ring addresses in the front-end's space */
+	uint64_t avail_user_addr; /* packed: the driver's event structure */
+	uint64_t used_user_addr;  /* packed: the device's */
+	/* SET_VRING_BASE.  Split: the avail index.  Packed: bits 0 to 14 the next slot to take, 15
+	 * its wrap counter; 16 to 31 the same for the next slot to return, not looked at. */
+	uint32_t avail_index;
 	const struct tq_mem *mem;
 };
 
 /* Why a ring is broken; broken rings are quarantined until re-attach. */
-enum tq_vq_fault { TQ_VQ_OK, TQ_VQ_AVAIL_JUMP, TQ_VQ_HEAD_RANGE, TQ_VQ_UNMAPPED, TQ_VQ_FAULT_N };
+enum tq_vq_fault {
+	TQ_VQ_OK,
+	TQ_VQ_AVAIL_JUMP,  /* more is available than the ring holds */
+	TQ_VQ_HEAD_RANGE,  /* split: a head outside the table */
+	TQ_VQ_LIST_LENGTH, /* packed: a list of descriptors that does not end in time */
+	TQ_VQ_UNMAPPED,
+	TQ_VQ_FAULT_N
+};
 const char *tq_vq_fault_name(enum tq_vq_fault fault);
 
 /* Reservation of the receiver's buffers for one frame: the first n_heads of the ring's own window
@@ -66,7 +78,7 @@ enum tq_rx_result {
 	TQ_RX_BROKEN,   /* ring structure fault: quarantine */
 };
 
-#include "virtio/vq_split.h" /* struct tq_vq and the inline parts of the hot path */
+#include "virtio/vq_inline.h" /* struct tq_vq and the inline parts of the hot path */
 
 /* ---- life cycle: between these calls only the owning worker touches *vq ---- */
 /* Translate and check the ring's addresses, take the used index from guest memory (dataplane.md
@@ -79,14 +91,17 @@ enum tq_rx_result {
  * the used index (QEMU restores its base from it, virtio-user always says 0); what lies between it
  * and a larger base was taken by a predecessor but never returned, and is sent again.
  * vq->base_differs tells.  A guest that lies about its used index breaks its own ring.
- * Returns 0 (look at vq->fault); -EINVAL size, alignment (desc 16, avail 2, used 4); -EFAULT an
- * address is outside the memory map. */
+ * A packed ring has no index in memory, but the marks of its descriptors tell the same, as we
+ * return chains in order and mark all slots of each: the oldest slot that is not marked used.  Only
+ * where the marks are not ours (a ring that another device ran) the base decides.
+ * Returns 0 (look at vq->fault); -EINVAL size, a packed base outside the ring, alignment (desc 16,
+ * avail 2, used 4; packed: 16, 4, 4); -EFAULT an address is outside the memory map. */
 int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf);
-/* Show what was completed, forget the windows; returns the avail index to report in GET_VRING_BASE:
- * frames that were peeked and not completed are still available.  Publish and signal before: this
- * does not signal.  Nobody may hold a frame of the window afterwards; guest memory is not touched
- * any more. */
-uint16_t tq_vq_stop(struct tq_vq *vq);
+/* Show what was completed, forget the windows; returns what to report in GET_VRING_BASE, as in
+ * conf.avail_index (packed: both halves): frames that were peeked and not completed are still
+ * available.  Publish and signal before: this does not signal.  Nobody may hold a frame of the
+ * window afterwards; guest memory is not touched any more.  Stopping twice says the same again. */
+uint32_t tq_vq_stop(struct tq_vq *vq);
 /* The same ring under another memory table: indices stay, windows are forgotten and peeked again; a
  * fault stays.
  * Returns 0; -EFAULT, -EINVAL the ring does not lie in the new table (broken: TQ_VQ_UNMAPPED). */
@@ -100,8 +115,8 @@ int tq_vq_remap(struct tq_vq *vq, const struct tq_mem *mem);
  * set when the ring is broken: frames of the window that were not completed are gone from it
  * then. */
 uint32_t tq_vq_tx_peek(struct tq_vq *vq, bool refill);
-/* tq_vq_tx_count(vq), tq_vq_tx_frame(vq, i): inline, in vq_split.h */
-/* Complete the oldest n frames: writes used entries (length 0), not yet visible.  n <= count. */
+/* tq_vq_tx_count(vq), tq_vq_tx_frame(vq, i): inline, in vq_inline.h */
+/* Complete the oldest n frames, with length 0; not yet visible.  n <= count. */
 void tq_vq_tx_complete(struct tq_vq *vq, uint32_t n);
 
 /* ---- receiving ring ---- */
@@ -119,7 +134,7 @@ void tq_vq_rx_write(struct tq_vq *vq, const struct tq_rx_landing *landing,
 /* The same from one flat private or mbuf buffer list of frame_bytes in all. */
 void tq_vq_rx_write_spans(struct tq_vq *vq, const struct tq_rx_landing *landing,
 			  const struct tq_span *span, uint32_t n_spans, uint32_t frame_bytes);
-/* tq_vq_rx_deliver(vq, frame): reserve + write in one, inline, in vq_split.h: the way for single
+/* tq_vq_rx_deliver(vq, frame): reserve + write in one, inline, in vq_inline.h: the way for single
  * frames */
 
 /* ---- both ---- */
@@ -128,13 +143,13 @@ void tq_vq_rx_write_spans(struct tq_vq *vq, const struct tq_rx_landing *landing,
  * NOTIFY_ON_EMPTY not offered). False and free when nothing was written.  Also works on a broken
  * ring that is still mapped. */
 bool tq_vq_publish(struct tq_vq *vq);
-/* tq_vq_unpublished(vq): inline, in vq_split.h */
+/* tq_vq_unpublished(vq): inline, in vq_inline.h */
 /* Kicks: off while polled; arming returns true when there is something to look at, because entries
  * not peeked yet exist or the index is broken (arm, fence, recheck). */
 bool tq_vq_kick_enable(struct tq_vq *vq);
 void tq_vq_kick_disable(struct tq_vq *vq);
-/* Available entries not yet peeked, by one read of the guest's index; a jump marks the ring broken
- * (returns 0). */
+/* Available entries not yet peeked; more than the ring holds marks it broken (returns 0).  Split:
+ * by one read of the guest's index.  Packed: counted, up to TQ_VQ_RX_HEADS_MAX of them. */
 uint32_t tq_vq_pending(struct tq_vq *vq);
 
 #endif

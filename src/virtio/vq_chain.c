@@ -46,13 +46,12 @@ static bool add_buffer(struct tq_vq *vq, struct tq_vq_chain *c, uint64_t gpa, ui
 
 /* Copy an indirect table to private memory.  Returns its entries, 0 when it is refused (D13).
  * A table that crosses regions is refused: no driver allocates one so. */
-static uint32_t copy_table(struct tq_vq *vq, const struct tq_vring_desc *d,
-			   struct tq_vring_desc *ret_table)
+static uint32_t copy_table(struct tq_vq *vq, const struct tq_vring_desc *d, void *ret_table)
 {
-	uint32_t n = d->len / sizeof(*ret_table);
+	uint32_t n = d->len / sizeof(*d);
 	const uint8_t *host;
 
-	if (d->len % sizeof(*ret_table) != 0 || n == 0 || n > TQ_CHAIN_DESCS_MAX)
+	if (d->len % sizeof(*d) != 0 || n == 0 || n > TQ_CHAIN_DESCS_MAX)
 		return 0;
 	host = tq_vq_translate(vq, d->addr, d->len);
 	if (!host)
@@ -62,6 +61,25 @@ static uint32_t copy_table(struct tq_vq *vq, const struct tq_vring_desc *d,
 	return n;
 }
 
+/* Append one descriptor's buffer to the chain.  Returns TQ_DROP_NONE or why the chain is
+ * refused. */
+static enum tq_drop_reason add_desc(struct tq_vq *vq, struct tq_vq_chain *c, uint64_t gpa,
+				    uint32_t len, bool write, uint32_t bytes_max)
+{
+	uint64_t total_bytes = (uint64_t)c->total_bytes + len;
+
+	if (total_bytes > bytes_max) {
+		if (!write)
+			return TQ_DROP_TOO_LONG;
+		len -= (uint32_t)(total_bytes - bytes_max);
+		total_bytes = bytes_max;
+	}
+	if (len > 0 && !add_buffer(vq, c, gpa, len))
+		return TQ_DROP_BAD_CHAIN;
+	c->total_bytes = (uint32_t)total_bytes;
+	return TQ_DROP_NONE;
+}
+
 enum tq_drop_reason tq_vq_chain_walk(struct tq_vq *vq, struct tq_vring_desc first, bool write,
 				     uint32_t bytes_max, struct tq_vq_chain *ret)
 {
@@ -69,7 +87,7 @@ enum tq_drop_reason tq_vq_chain_walk(struct tq_vq *vq, struct tq_vring_desc firs
 	struct tq_vring_desc d = first;
 	uint32_t n_table = 0; /* 0: in the ring's own table */
 	uint32_t budget = TQ_MIN((uint32_t)vq->mask + 1, (uint32_t)TQ_CHAIN_DESCS_MAX);
-	uint64_t total_bytes = 0;
+	enum tq_drop_reason drop;
 
 	ret->n_spans = 0;
 	ret->n_descs = 0;
@@ -89,20 +107,47 @@ enum tq_drop_reason tq_vq_chain_walk(struct tq_vq *vq, struct tq_vring_desc firs
 		 * (D01). */
 		if (budget-- == 0 || !!(d.flags & TQ_VRING_DESC_F_WRITE) != write)
 			return TQ_DROP_BAD_CHAIN;
-		total_bytes += d.len;
-		if (total_bytes > bytes_max) {
-			if (!write)
-				return TQ_DROP_TOO_LONG;
-			d.len -= (uint32_t)(total_bytes - bytes_max);
-			total_bytes = bytes_max;
-		}
-		if (d.len > 0 && !add_buffer(vq, ret, d.addr, d.len))
-			return TQ_DROP_BAD_CHAIN;
-		ret->total_bytes = (uint32_t)total_bytes;
+		drop = add_desc(vq, ret, d.addr, d.len, write, bytes_max);
+		if (drop)
+			return drop;
 		if (!(d.flags & TQ_VRING_DESC_F_NEXT))
 			return TQ_DROP_NONE;
 		if (d.next >= (n_table ? n_table : (uint32_t)vq->mask + 1))
 			return TQ_DROP_BAD_CHAIN;
 		d = n_table ? table[d.next] : tq_vring_load_desc(&vq->desc[d.next]);
 	}
+}
+
+enum tq_drop_reason tq_vq_list_walk(struct tq_vq *vq, const struct tq_vring_desc *list, uint32_t n,
+				    bool write, uint32_t bytes_max, struct tq_vq_chain *ret)
+{
+	struct tq_packed_desc table[TQ_CHAIN_DESCS_MAX];
+	uint32_t budget = TQ_MIN((uint32_t)vq->mask + 1, (uint32_t)TQ_CHAIN_DESCS_MAX);
+	bool in_table = list[0].flags & TQ_VRING_DESC_F_INDIRECT;
+
+	tq_assert(n >= 1);
+	ret->n_spans = 0;
+	ret->n_descs = n;
+	ret->total_bytes = 0;
+	if (in_table) {
+		if (n > 1 || !vq->indirect)
+			return TQ_DROP_BAD_CHAIN;
+		n = copy_table(vq, &list[0], table);
+		if (n == 0)
+			return TQ_DROP_BAD_CHAIN;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		struct tq_vring_desc d = in_table ? tq_packed_desc_of(table[i].addr, table[i].rest)
+						  : list[i];
+		enum tq_drop_reason drop;
+
+		ret->n_descs += in_table;
+		if (budget-- == 0 || (d.flags & TQ_VRING_DESC_F_INDIRECT) ||
+		    !!(d.flags & TQ_VRING_DESC_F_WRITE) != write)
+			return TQ_DROP_BAD_CHAIN;
+		drop = add_desc(vq, ret, d.addr, d.len, write, bytes_max);
+		if (drop)
+			return drop;
+	}
+	return TQ_DROP_NONE;
 }

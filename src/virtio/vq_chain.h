@@ -5,7 +5,7 @@
  *
  * Why:     one walker for both directions, bounded in descriptors, bytes and pieces (hostile.md D01
  *          to D14).
- * Source:  virtio 1.2 section 2.7.5.
+ * Source:  virtio 1.2 sections 2.7.5 and 2.8.5 to 2.8.8.
  * Thread:  the worker that owns the ring.
  * Memory:  the caller's, 2.5 KiB; 2 KiB of stack for an indirect table.
  */
@@ -35,7 +35,7 @@ TQ_INLINE uint8_t *tq_vq_translate(struct tq_vq *vq, uint64_t gpa, uint64_t len_
 	return tq_vq_translate_slow(vq, gpa, len_bytes);
 }
 
-/* Walk the chain that begins with the private copy `first`.
+/* Walk the chain of a split ring that begins with the private copy `first`.
  *   write      every descriptor must be for the device to write (receive buffers), or none may be.
  *   bytes_max  sending: a longer chain is TQ_DROP_TOO_LONG; receiving: room behind it is not looked
  *              at.
@@ -44,11 +44,18 @@ TQ_INLINE uint8_t *tq_vq_translate(struct tq_vq *vq, uint64_t gpa, uint64_t len_
  * min(size, TQ_CHAIN_DESCS_MAX) + 1 descriptors. */
 enum tq_drop_reason tq_vq_chain_walk(struct tq_vq *vq, struct tq_vring_desc first, bool write,
 				     uint32_t bytes_max, struct tq_vq_chain *ret);
+/* The same for a packed ring.
+ *   list  shape [n], private copies of all descriptors of the list, n >= 1; they need no next.
+ * An indirect descriptor stands alone (2.8.7), and its table has no links (2.8.8).  ret->n_descs is
+ * n and what was looked at of the table. */
+enum tq_drop_reason tq_vq_list_walk(struct tq_vq *vq, const struct tq_vring_desc *list, uint32_t n,
+				    bool write, uint32_t bytes_max, struct tq_vq_chain *ret);
 
 /* Mark the ring broken and forget its windows. */
 void tq_vq_break(struct tq_vq *vq, enum tq_vq_fault fault);
-/* Read the guest's avail index once.  Returns entries not peeked yet; a jump breaks the ring, 0
- * then. */
+/* Split: read the guest's avail index once.  Returns entries not peeked yet; a jump breaks the
+ * ring,
+ * 0 then. */
 uint32_t tq_vq_look(struct tq_vq *vq);
 
 #endif

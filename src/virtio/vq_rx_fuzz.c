@@ -5,9 +5,10 @@
  * delivered.
  *
  * Input: byte 0 features, byte 1 available entries, byte 2 and 3 the first index, byte 4 and 5
- * steer the lengths, the rest is guest memory as in vq_tx_fuzz.c.  Invariants: no byte outside the
- * regions (a sanitizer sees it), bytes behind the ring change only where a buffer of the table
- * allows it, each used length is at most the chain's room, lengths of a frame's heads add up. */
+ * steer the lengths, the rest is guest memory as in vq_tx_fuzz.c, packed rings too.  Invariants: no
+ * byte outside the regions (a sanitizer sees it), bytes behind the ring change only where a buffer
+ * of the table allows it, each used length is at most the chain's room, lengths of a frame's heads
+ * add up. */
 
 #include <stdlib.h>
 
@@ -52,7 +53,7 @@ static uint64_t used_bytes(const struct tq_vq *vq, const struct tq_mem *m, uint1
 	uint64_t sum = 0;
 
 	for (uint16_t i = from; i != vq->taken; i++) {
-		struct tq_vring_used_elem e = vq->used->ring[i & vq->mask];
+		struct tq_vring_used_elem e = vq->used_elem[i & vq->used_mask];
 
 		if (exact) {
 			tq_verify(e.id < SIZE);
@@ -89,7 +90,8 @@ static bool buffers_keep_off(const struct tq_vq *vq, const struct tq_mem *m)
 static void deliver_all(struct tq_vq *vq, const struct tq_mem *m, uint32_t steer)
 {
 	static uint8_t behind[TQ_FRAME_BYTES_MAX];
-	bool exact = buffers_keep_off(vq, m);
+	/* What lists a packed ring had is no longer in memory once they were returned. */
+	bool exact = !vq->is_packed && buffers_keep_off(vq, m);
 	struct tq_rx_landing landing;
 	struct tq_frame f;
 
@@ -100,6 +102,7 @@ static void deliver_all(struct tq_vq *vq, const struct tq_mem *m, uint32_t steer
 		enum tq_rx_result r = tq_vq_rx_reserve(vq, len, &landing);
 
 		tq_verify(vq->stats.descs - descs <= TQ_VISIT_DESCS_MAX);
+		tq_verify(vq->packed.n_slots <= (uint32_t)vq->mask + 1);
 		frame_make(&f, behind, len);
 		from = vq->taken;
 		if (r == TQ_RX_OK && i % 2) {
@@ -112,6 +115,8 @@ static void deliver_all(struct tq_vq *vq, const struct tq_mem *m, uint32_t steer
 			tq_verify(used_bytes(vq, m, from, exact) == vq->hdr_bytes + len);
 		if (r == TQ_RX_BROKEN)
 			tq_verify(vq->fault && !vq->rx_n);
+		if (vq->is_packed && i % 3 == 0)
+			tq_vq_publish(vq);
 		if (r == TQ_RX_EMPTY && !vq->rx_n && !tq_vq_pending(vq))
 			break;
 	}
@@ -146,8 +151,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				(f & 4 ? TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) : 0) |
 				(f & 8 ? TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) : 0);
 		memcpy(m.region[0].host, data + 6, TQ_MIN(size - 6, (size_t)MAIN_BYTES));
-		used->idx = (uint16_t)(data[2] | data[3] << 8);
-		avail->idx = (uint16_t)(used->idx + data[1]);
+		if (f & 16) {
+			conf.features |= TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
+			conf.size = SIZE + data[1] % 225;
+			conf.avail_index = (uint32_t)(data[2] | data[3] << 8);
+			conf.avail_index = conf.avail_index % conf.size |
+					   (conf.avail_index & 0x8000);
+		} else {
+			used->idx = (uint16_t)(data[2] | data[3] << 8);
+			avail->idx = (uint16_t)(used->idx + data[1]);
+		}
 		tq_verify(tq_vq_start(vq, &conf) == 0);
 		deliver_all(vq, &m, (uint32_t)data[4] | (uint32_t)data[5] << 8);
 		tq_vq_publish(vq);

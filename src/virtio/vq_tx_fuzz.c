@@ -6,7 +6,8 @@
  *
  * Input: byte 0 features, byte 1 available entries, byte 2 and 3 the first index, the rest is guest
  * memory from its first byte: 32 descriptors (512 bytes), avail ring (at 512), used ring (at 768),
- * tables and frames behind (at 1280).  Three regions, allocated one by one: a sanitizer sees the
+ * tables and frames behind (at 1280).  Bit 4 of byte 0 makes a packed ring of it: the two words are
+ * its base, byte 1 adds to its size.  Three regions, allocated one by one: a sanitizer sees the
  * first byte beside them. */
 
 #include <stdlib.h>
@@ -46,6 +47,52 @@ static void check_new(struct tq_vq *vq, const struct tq_mem *m, uint32_t first, 
 	}
 }
 
+/* The same for a packed ring: walk from where the window begins, the oldest list that is not
+ * taken. */
+static void check_lists(struct tq_vq *vq, const struct tq_mem *m, struct tq_packed_pos at,
+			uint32_t n_free, uint32_t first, uint32_t n)
+{
+	static struct ref_chain ref;
+	uint32_t size = (uint32_t)vq->mask + 1;
+
+	for (uint32_t i = first; i < n; i++) {
+		const struct tq_frame *f = tq_vq_tx_frame(vq, i);
+		uint16_t id = 0;
+		uint32_t n_slots = ref_walk_list(&ref, m, m->region[0].host, size, n_free,
+						 vq->indirect, at.at, false,
+						 vq->hdr_bytes + TQ_FRAME_BYTES_MAX, &id);
+
+		tq_verify(n_slots > 0 && id == f->head);
+		tq_verify(ref_tx_differs(&ref, vq->hdr_bytes, f) == NULL);
+		at = tq_packed_pos_add(at, n_slots, size);
+		n_free -= n_slots;
+	}
+}
+
+static void run(struct tq_vq *vq, const struct tq_mem *m)
+{
+	for (uint32_t i = 0; i < 2 * SIZE; i++) {
+		uint64_t descs = vq->stats.descs;
+		uint32_t n_before = tq_vq_tx_count(vq);
+		struct tq_packed_pos at = vq->packed.avail;
+		uint32_t n_free = (uint32_t)vq->mask + 1 - vq->packed.n_slots;
+		uint32_t n = tq_vq_tx_peek(vq, i & 1);
+
+		tq_verify(n <= TQ_VQ_WINDOW && vq->stats.descs - descs <= TQ_VISIT_DESCS_MAX);
+		if (n == 0)
+			break;
+		/* Peeking may have shown used descriptors, and freed their slots; never here. */
+		if (vq->is_packed)
+			check_lists(vq, m, at, n_free, n_before, n);
+		else
+			check_new(vq, m, n_before, n);
+		tq_vq_tx_complete(vq, 1 + i % n);
+		if (vq->is_packed)
+			tq_vq_publish(vq);
+		tq_verify(vq->packed.n_slots <= (uint32_t)vq->mask + 1);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* Adjacent for the guest: 0x1000, 0x2000; behind a hole: 0x8000. */
@@ -76,20 +123,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				(f & 4 ? TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) : 0) |
 				(f & 8 ? TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) : 0);
 		memcpy(m.region[0].host, data + 4, TQ_MIN(size - 4, (size_t)MAIN_BYTES));
-		used->idx = (uint16_t)(data[2] | data[3] << 8);
-		avail->idx = (uint16_t)(used->idx + data[1]); /* up to 255: jumps too */
-		tq_verify(tq_vq_start(vq, &conf) == 0);
-		for (uint32_t i = 0; i < 2 * SIZE; i++) {
-			uint64_t descs = vq->stats.descs;
-			uint32_t n_before = tq_vq_tx_count(vq);
-			uint32_t n = tq_vq_tx_peek(vq, i & 1);
-
-			tq_verify(n <= SIZE && vq->stats.descs - descs <= TQ_VISIT_DESCS_MAX);
-			if (n == 0)
-				break;
-			check_new(vq, &m, n_before, n);
-			tq_vq_tx_complete(vq, 1 + i % n);
+		if (f & 16) {
+			conf.features |= TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
+			conf.size = SIZE + data[1] % 225; /* the last descriptors are frames' too */
+			conf.avail_index = (uint32_t)(data[2] | data[3] << 8);
+			conf.avail_index = conf.avail_index % conf.size |
+					   (conf.avail_index & 0x8000);
+		} else {
+			used->idx = (uint16_t)(data[2] | data[3] << 8);
+			avail->idx = (uint16_t)(used->idx + data[1]); /* up to 255: jumps too */
 		}
+		tq_verify(tq_vq_start(vq, &conf) == 0);
+		run(vq, &m);
 		tq_vq_publish(vq);
 		tq_vq_kick_disable(vq);
 		tq_vq_stop(vq);

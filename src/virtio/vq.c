@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "virtio/vq_chain.h"
+#include "virtio/vq_packed.h"
 
 const char *tq_vq_fault_name(enum tq_vq_fault fault)
 {
@@ -11,6 +11,7 @@ const char *tq_vq_fault_name(enum tq_vq_fault fault)
 		[TQ_VQ_OK] = "none",
 		[TQ_VQ_AVAIL_JUMP] = "avail_jump",
 		[TQ_VQ_HEAD_RANGE] = "head_range",
+		[TQ_VQ_LIST_LENGTH] = "list_length",
 		[TQ_VQ_UNMAPPED] = "unmapped",
 	};
 
@@ -25,6 +26,8 @@ static void forget_windows(struct tq_vq *vq)
 	vq->rx_n = 0;
 	vq->rx_n_spans = 0;
 	vq->tx_spilled = false;
+	if (vq->is_packed)
+		tq_vq_packed_rewind(vq);
 }
 
 void tq_vq_break(struct tq_vq *vq, enum tq_vq_fault fault)
@@ -35,32 +38,62 @@ void tq_vq_break(struct tq_vq *vq, enum tq_vq_fault fault)
 	vq->avail_seen = vq->taken;
 }
 
+static void forget_ring(struct tq_vq *vq)
+{
+	vq->desc = NULL;
+	vq->avail = NULL;
+	vq->used_elem = NULL;
+	vq->used = NULL;
+}
+
+/* Alignment of the three parts of a ring (virtio 1.2, 2.7 and 2.8.10). */
+static bool is_aligned(const struct tq_vq *vq, uint64_t desc, uint64_t avail, uint64_t used)
+{
+	return desc % 16 == 0 && avail % (vq->is_packed ? 4 : 2) == 0 && used % 4 == 0;
+}
+
 /* Set the three pointers under vq->mem.  Returns 0, -EINVAL alignment, -EFAULT; pointers NULL
  * then. */
 static int translate_ring(struct tq_vq *vq)
 {
 	const struct tq_vq_conf *conf = &vq->conf;
-	uint32_t size = conf->size;
-	uint8_t *desc = tq_mem_user(vq->mem, conf->desc_user_addr, tq_vring_desc_bytes(size));
-	uint8_t *avail = tq_mem_user(vq->mem, conf->avail_user_addr,
-				     tq_vring_avail_bytes(size, vq->event_idx));
-	uint8_t *used = tq_mem_user(vq->mem, conf->used_user_addr,
-				    tq_vring_used_bytes(size, vq->event_idx));
+	const uint64_t event_bytes = sizeof(struct tq_packed_event);
+	uint64_t avail_bytes = vq->is_packed ? event_bytes
+					     : tq_vring_avail_bytes(conf->size, vq->event_idx);
+	uint64_t used_bytes = vq->is_packed ? event_bytes
+					    : tq_vring_used_bytes(conf->size, vq->event_idx);
+	uint8_t *desc = tq_mem_user(vq->mem, conf->desc_user_addr, tq_vring_desc_bytes(conf->size));
+	uint8_t *avail = tq_mem_user(vq->mem, conf->avail_user_addr, avail_bytes);
+	uint8_t *used = tq_mem_user(vq->mem, conf->used_user_addr, used_bytes);
 
-	vq->desc = NULL;
-	vq->avail = NULL;
-	vq->used = NULL;
+	forget_ring(vq);
 	vq->hint_bytes = 0;
 	if (!desc || !avail || !used)
 		return -EFAULT;
 	/* What counts for our loads is the host's alignment, which a front-end's offsets can
 	 * spoil. */
-	if ((uintptr_t)desc % 16 || (uintptr_t)avail % 2 || (uintptr_t)used % 4)
+	if (!is_aligned(vq, (uintptr_t)desc, (uintptr_t)avail, (uintptr_t)used))
 		return -EINVAL;
+	if (vq->is_packed) {
+		vq->slot = (struct tq_packed_desc *)(void *)desc;
+		vq->driver_event = (const struct tq_packed_event *)(const void *)avail;
+		vq->device_event = (struct tq_packed_event *)(void *)used;
+		vq->used_elem = conf->dir == TQ_VQ_TX ? vq->tx_shadow : vq->rx_shadow;
+		vq->used_mask = (conf->dir == TQ_VQ_TX ? TQ_VQ_SHADOW_TX : TQ_VQ_SHADOW_RX) - 1;
+		return 0;
+	}
 	vq->desc = (const struct tq_vring_desc *)(const void *)desc;
 	vq->avail = (const struct tq_vring_avail *)(const void *)avail;
 	vq->used = (struct tq_vring_used *)(void *)used;
+	vq->used_elem = vq->used->ring;
+	vq->used_mask = vq->mask;
 	return 0;
+}
+
+static bool is_size_legal(uint32_t size, bool is_packed)
+{
+	return size >= TQ_VQ_SIZE_MIN && size <= TQ_VQ_SIZE_MAX &&
+	       (is_packed || (size & (size - 1)) == 0);
 }
 
 int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf)
@@ -70,27 +103,35 @@ int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf)
 
 	tq_verify((uintptr_t)vq % TQ_CACHE_LINE_BYTES == 0);
 	memset(vq, 0, offsetof(struct tq_vq, tx));
-	if (conf->size < TQ_VQ_SIZE_MIN || conf->size > TQ_VQ_SIZE_MAX ||
-	    (conf->size & (conf->size - 1)) != 0)
+	memset(&vq->packed, 0, sizeof(vq->packed));
+	vq->is_packed = f & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
+	if (!is_size_legal(conf->size, vq->is_packed) ||
+	    !is_aligned(vq, conf->desc_user_addr, conf->avail_user_addr, conf->used_user_addr)) {
+		vq->is_packed = false;
 		return -EINVAL;
-	if (conf->desc_user_addr % 16 || conf->avail_user_addr % 2 || conf->used_user_addr % 4)
-		return -EINVAL;
+	}
 	vq->conf = *conf;
 	vq->mem = conf->mem;
 	vq->mask = (uint16_t)(conf->size - 1);
 	vq->event_idx = f & TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX);
 	vq->mergeable = f & TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF);
 	vq->indirect = f & TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC);
-	vq->hdr_bytes = vq->mergeable || (f & TQ_BIT64(TQ_VIRTIO_F_VERSION_1))
+	vq->hdr_bytes = vq->mergeable || vq->is_packed || (f & TQ_BIT64(TQ_VIRTIO_F_VERSION_1))
 				? TQ_VIRTIO_NET_HDR_BYTES
 				: TQ_VIRTIO_NET_HDR_LEGACY_BYTES;
 	r = translate_ring(vq);
-	if (r)
+	if (r == 0 && vq->is_packed)
+		r = tq_vq_packed_start(vq);
+	if (r) {
+		forget_ring(vq);
 		return r;
-	vq->taken = tq_vring_load_u16(&vq->used->idx);
-	vq->published = vq->taken;
-	vq->avail_seen = vq->taken;
-	vq->base_differs = vq->taken != conf->avail_index;
+	}
+	if (!vq->is_packed) {
+		vq->taken = tq_vring_load_u16(&vq->used->idx);
+		vq->published = vq->taken;
+		vq->avail_seen = vq->taken;
+		vq->base_differs = vq->taken != conf->avail_index;
+	}
 	forget_windows(vq);
 	tq_vq_kick_enable(vq);
 	return 0;
@@ -99,22 +140,23 @@ int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf)
 /* Show used entries without asking whether the guest wants a signal. */
 static void flush(struct tq_vq *vq)
 {
-	if (vq->used && tq_vq_unpublished(vq)) {
+	if (!vq->used || !tq_vq_unpublished(vq))
+		return;
+	if (vq->is_packed)
+		tq_vq_packed_show(vq);
+	else
 		__atomic_store_n(&vq->used->idx, vq->taken, __ATOMIC_RELEASE);
-		vq->published = vq->taken;
-	}
+	vq->published = vq->taken;
 }
 
-uint16_t tq_vq_stop(struct tq_vq *vq)
+uint32_t tq_vq_stop(struct tq_vq *vq)
 {
 	flush(vq);
 	forget_windows(vq);
 	vq->avail_seen = vq->taken;
-	vq->desc = NULL;
-	vq->avail = NULL;
-	vq->used = NULL;
+	forget_ring(vq);
 	vq->mem = NULL;
-	return vq->taken;
+	return vq->is_packed ? tq_vq_packed_base(vq) : vq->taken;
 }
 
 int tq_vq_remap(struct tq_vq *vq, const struct tq_mem *mem)
@@ -151,7 +193,7 @@ uint32_t tq_vq_pending(struct tq_vq *vq)
 {
 	if (vq->fault || !vq->avail)
 		return 0;
-	return tq_vq_look(vq);
+	return vq->is_packed ? tq_vq_packed_look(vq, TQ_VQ_RX_HEADS_MAX) : tq_vq_look(vq);
 }
 
 bool tq_vq_publish(struct tq_vq *vq)
@@ -161,14 +203,15 @@ bool tq_vq_publish(struct tq_vq *vq)
 
 	if (!tq_vq_unpublished(vq) || !vq->used)
 		return false;
-	__atomic_store_n(&vq->used->idx, vq->taken, __ATOMIC_RELEASE);
-	vq->published = vq->taken;
+	flush(vq);
 	/* The guest arms (writes used_event or flags), fences, then looks at the used index once
 	 * more.
 	 * Ours is the other half: without this fence both may see the old value and it sleeps for
 	 * ever. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (vq->event_idx)
+	if (vq->is_packed)
+		wanted = tq_vq_packed_signal_wanted(vq);
+	else if (vq->event_idx)
 		wanted = tq_vring_need_event(tq_vring_load_u16(&vq->avail->ring[vq->mask + 1]),
 					     vq->taken, old);
 	else
@@ -190,6 +233,11 @@ bool tq_vq_kick_enable(struct tq_vq *vq)
 	if (vq->fault || !vq->used)
 		return vq->fault;
 	vq->stats.kicks_armed++;
+	if (vq->is_packed) {
+		tq_vq_packed_kick_arm(vq);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		return tq_vq_packed_look(vq, 1) > 0 || vq->fault;
+	}
 	if (vq->event_idx)
 		store_avail_event(vq, vq->avail_seen);
 	/* Also with the event index: a predecessor that was killed may have left the flag behind,
@@ -203,6 +251,10 @@ void tq_vq_kick_disable(struct tq_vq *vq)
 {
 	if (vq->fault || !vq->used)
 		return;
+	if (vq->is_packed) {
+		tq_vq_packed_kick_disarm(vq);
+		return;
+	}
 	/* An event just behind us is passed again after 65535 entries: one kick too many then. */
 	if (vq->event_idx)
 		store_avail_event(vq, (uint16_t)(vq->avail_seen - 1));

@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* vq_split.h - struct tq_vq and the inline parts of the hot path.  Include virtio/vq.h, never this.
+/* vq_inline.h - struct tq_vq and the inline parts of the hot path.  Include virtio/vq.h, never
+ * this.
  *
  * Why:     the dataplane looks at frames and delivers small ones without a call.
- * Source:  virtio 1.2 section 2.7.
+ * Source:  virtio 1.2 sections 2.7 and 2.8.
  * Thread:  the worker that owns the ring.
- * Units:   indices are free-running u16 as in the ring; slot = index & mask.
+ * Units:   indices are free-running u16 as in the split ring; slot = index & mask.
  * Memory:  about 12 KiB, 64-byte aligned, owned by the caller.
  *
- * Indices.  taken is the used index we have written (visible up to published); peeked is the next
- * avail entry to read; avail_seen is the guest's index when last read:
+ * Indices count chains.  taken is the used index we have written (visible up to published); peeked
+ * is the next avail entry to read; avail_seen is the guest's index when last read:
  *      published <= taken <= peeked <= avail_seen,  avail_seen - taken <= size.
+ * A packed ring has the same counters, which its guest does not see, and positions beside them
+ * (struct tq_vq_packed).
  *
- * A packed twin fits like this: the windows below and everything inline here stay as they are,
- * since nothing of them is laid out as in the ring; conf.packed selects, once per call and so once
- * per burst, a second file behind tq_vq_tx_peek, _tx_complete, _rx_reserve, _publish and _kick_*.
- * Only tq_vq_used_add is per frame: the packed one remembers (id, length) in the window and writes
- * at publish.
+ * The kind of ring is asked once per call, that is once per burst: the windows and everything
+ * inline here are the same for both, since nothing of them is laid out as in the ring.  Per frame
+ * only tq_vq_used_add() touches the ring, through a pointer that is set at start: a split ring's
+ * used entries are written in place, a packed one's into a private shadow, which tq_vq_publish()
+ * writes into the ring.
  */
-#ifndef TQ_VIRTIO_VQ_SPLIT_H
-#define TQ_VIRTIO_VQ_SPLIT_H
+#ifndef TQ_VIRTIO_VQ_INLINE_H
+#define TQ_VIRTIO_VQ_INLINE_H
 
 #ifndef TQ_VIRTIO_VQ_H
 #error "include virtio/vq.h"
@@ -30,7 +33,7 @@
 
 #include "base/assert.h"
 #include "virtio/nethdr.h"
-#include "virtio/vring.h"
+#include "virtio/vring_packed.h"
 
 /* Pieces of one chain: its descriptors, and a cut wherever a buffer crosses two regions (D04). */
 #define TQ_VQ_CHAIN_SPANS_MAX (TQ_CHAIN_DESCS_MAX + TQ_MEM_REGIONS_MAX)
@@ -40,10 +43,9 @@ struct tq_vq_buf {
 	uint8_t *addr;       /* of the only span, when n_spans is 1 */
 	uint32_t room_bytes; /* header included, at most TQ_VQ_CHAIN_BYTES_MAX; 0 for a bad chain */
 	uint32_t span_at;    /* first of n_spans in rx_span, when n_spans is above 1 */
-	uint16_t head;
+	uint32_t token;      /* what tq_vq_used_add() wants */
 	uint16_t n_descs;
 	uint16_t n_spans; /* 0 for a bad chain */
-	uint16_t pad;
 };
 static_assert(sizeof(struct tq_vq_buf) == 24, "a receive window stays within L1");
 
@@ -57,18 +59,37 @@ struct tq_vq_stats {
 	uint64_t signals;     /* publishes after which the guest wanted an interrupt */
 };
 
+/* Used entries of a packed ring that are not shown yet, at most: powers of two, above a window. */
+#define TQ_VQ_SHADOW_TX 64
+#define TQ_VQ_SHADOW_RX 256
+
+/* The packed ring's own state.  Positions are those of the ring:
+ *      used .. shown: nothing, they are one; used .. avail: n_slots, peeked or in the shadow. */
+struct tq_vq_packed {
+	struct tq_packed_pos avail; /* next slot to peek */
+	struct tq_packed_pos used;  /* next slot to show as used */
+	uint32_t n_slots;           /* from used to avail, at most size */
+	uint32_t n_moved;           /* slots shown since the guest was last asked about a signal */
+	uint16_t shown;             /* taken, as far as it was shown */
+	uint16_t slots[TQ_VQ_WINDOW]; /* of the frames of a sending ring's window */
+};
+
 struct tq_vq {
 	/* read mostly */
-	const struct tq_vring_desc
-		*desc; /* NULL when stopped or unmapped, and so are avail and used */
-	const struct tq_vring_avail *avail;
-	struct tq_vring_used *used;
-	uint16_t mask; /* size - 1 */
+	union { /* NULL when stopped or unmapped, and so are the next two */
+		const struct tq_vring_desc *desc;
+		struct tq_packed_desc *slot;
+	};
+	union {
+		const struct tq_vring_avail *avail;
+		const struct tq_packed_event *driver_event;
+	};
+	/* Where used entries are written: of the ring when split, else the shadow. */
+	struct tq_vring_used_elem *used_elem;
+	uint16_t mask; /* size - 1, also where size is no power of two */
 	uint8_t hdr_bytes;
 	uint8_t fault; /* enum tq_vq_fault; sticky until the next start */
-	bool event_idx, mergeable, indirect;
-	/* SET_VRING_BASE was not the used index in memory; the latter was taken */
-	bool base_differs;
+	bool event_idx, mergeable, indirect, is_packed;
 	/* Region of the last hit. */
 	uint64_t hint_gpa, hint_bytes;
 	uint8_t *hint_host;
@@ -80,27 +101,42 @@ struct tq_vq {
 	uint32_t rx_first, rx_n; /* the window is rx_buf[rx_first .. rx_first + rx_n) */
 	uint32_t rx_n_spans;     /* entries of rx_span in use */
 	bool tx_spilled;         /* tx_spill belongs to a frame of the window */
+	uint16_t used_mask;      /* of used_elem */
 	struct tq_vq_stats stats;
+	union {
+		struct tq_vring_used *used;
+		struct tq_packed_event *device_event;
+	};
 
 	/* rare */
 	struct tq_vq_conf conf TQ_CACHE_ALIGNED;
+	/* SET_VRING_BASE was not what memory says; the latter was taken */
+	bool base_differs;
 
 	union {
 		struct {
 			struct tq_frame tx[TQ_VQ_WINDOW]; /* slot = index & (TQ_VQ_WINDOW - 1) */
 			struct tq_span tx_spill[TQ_VQ_CHAIN_SPANS_MAX];
+			struct tq_vring_used_elem tx_shadow[TQ_VQ_SHADOW_TX];
 		};
 		struct {
 			struct tq_vq_buf rx_buf[TQ_VQ_RX_HEADS_MAX];
 			struct tq_span rx_span[TQ_VQ_RX_SPANS_MAX];
+			struct tq_vring_used_elem rx_shadow[TQ_VQ_SHADOW_RX];
 		};
 	} TQ_CACHE_ALIGNED;
+
+	struct tq_vq_packed packed TQ_CACHE_ALIGNED; /* written per burst */
 };
 static_assert(offsetof(struct tq_vq, taken) == 64, "read mostly: one line");
 static_assert(offsetof(struct tq_vq, conf) == 128, "per burst: one line");
 static_assert(offsetof(struct tq_vq, tx) == 192, "rare: one line");
-static_assert(sizeof(struct tq_vq) == 192 + 32 * 256 + 160 * 16, "sending window and spill");
+static_assert(offsetof(struct tq_vq, packed) == 192 + 32 * 256 + 160 * 16 + 64 * 8,
+	      "sending window, spill and shadow");
+static_assert(sizeof(struct tq_vq_packed) <= 128, "two lines, the second for lists only");
 static_assert(65536 % TQ_VQ_WINDOW == 0, "slots follow the index over its wrap");
+static_assert(TQ_VQ_SHADOW_TX >= 2 * TQ_VQ_WINDOW, "a window fits behind half a shadow");
+static_assert(TQ_VQ_SHADOW_RX >= TQ_VQ_RX_HEADS_MAX + 64, "and receiving too");
 
 /* ---- sending ring ---- */
 /* Frames in the window. */
@@ -124,13 +160,21 @@ TQ_INLINE bool tq_vq_unpublished(const struct tq_vq *vq)
 	return vq->published != vq->taken;
 }
 
-/* Write the next used entry; not visible yet.  The ring is running. */
-TQ_INLINE void tq_vq_used_add(struct tq_vq *vq, uint16_t head, uint32_t len_bytes)
+/* What stands for a chain in a used entry: its head; packed: its buffer id and how many slots it
+ * has. */
+TQ_INLINE uint32_t tq_vq_token(uint16_t head, uint32_t n_slots)
 {
-	struct tq_vring_used_elem *e = &vq->used->ring[vq->taken & vq->mask];
+	return head | n_slots << 16;
+}
 
-	e->id = head;
-	e->len = len_bytes;
+/* Write the next used entry; not visible yet.  The ring is running. */
+TQ_INLINE void tq_vq_used_add(struct tq_vq *vq, uint32_t token, uint32_t len_bytes)
+{
+	/* One store of a word built in a register: compilers otherwise pass both halves through a
+	 * vector register, which costs 3 cycles a frame. */
+	uint64_t elem = token | (uint64_t)len_bytes << 32;
+
+	memcpy(&vq->used_elem[vq->taken & vq->used_mask], &elem, sizeof(elem));
 	vq->taken++;
 }
 
@@ -184,7 +228,7 @@ TQ_INLINE enum tq_rx_result tq_vq_rx_deliver(struct tq_vq *vq, const struct tq_f
 	tq_vq_copy_small(to, frame->copy, frame->copy_bytes);
 	if (frame->n_spans) /* source and target may be the same guest memory (D15) */
 		memmove(to + frame->copy_bytes, frame->span[0].addr, frame->span[0].len_bytes);
-	tq_vq_used_add(vq, b->head, need_bytes);
+	tq_vq_used_add(vq, b->token, need_bytes);
 	vq->rx_first++;
 	vq->rx_n--;
 	return TQ_RX_OK;

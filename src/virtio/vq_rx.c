@@ -3,7 +3,8 @@
 
 /* Receiving ring. */
 
-#include "virtio/vq_chain.h"
+#include "virtio/vq_packed.h"
+#include "virtio/vq_rx.h"
 
 /* Buffers looked at ahead of need: enough to hide the misses, few enough to stay in L1. */
 #define FILL_AHEAD TQ_VQ_WINDOW
@@ -42,65 +43,51 @@ static void compact(struct tq_vq *vq)
 	vq->rx_first = 0;
 }
 
-/* What one reserve may still look at, and why it stopped. */
-struct visit {
-	uint32_t n_descs;
-	bool pool_full; /* the spans of the next buffer do not fit */
-};
-
-/* Append one buffer to the window.  False when it must wait: for a later visit, or for room in the
- * pool. */
-static bool buf_fill(struct tq_vq *vq, struct tq_vq_buf *b, uint16_t head, struct visit *v)
+bool tq_vq_buf_chain(struct tq_vq *vq, struct tq_vq_buf *b, struct tq_vq_visit *v,
+		     enum tq_drop_reason drop, const struct tq_vq_chain *c)
 {
-	struct tq_vring_desc d = tq_vring_load_desc(&vq->desc[head]);
-	struct tq_vq_chain c;
-
-	*b = (struct tq_vq_buf){ .head = head, .n_descs = 1 };
-	if (d.flags == TQ_VRING_DESC_F_WRITE && d.len >= vq->hdr_bytes &&
-	    d.len <= TQ_VQ_CHAIN_BYTES_MAX) {
-		b->addr = tq_vq_translate(vq, d.addr, d.len);
-		if (TQ_LIKELY(b->addr != NULL)) {
-			tq_guest_prefetch_write(b->addr);
-			tq_guest_prefetch_write(b->addr + TQ_CACHE_LINE_BYTES);
-			b->room_bytes = d.len;
-			b->n_spans = 1;
-			v->n_descs++;
-			return true;
-		}
-	}
-	if (v->n_descs + TQ_CHAIN_DESCS_MAX + 1 > TQ_VISIT_DESCS_MAX)
-		return false;
-	if (tq_vq_chain_walk(vq, d, true, TQ_VQ_CHAIN_BYTES_MAX, &c) == TQ_DROP_NONE &&
-	    c.total_bytes >= vq->hdr_bytes) {
-		if (c.n_spans == 1) {
-			b->addr = c.span[0].addr;
+	if (drop == TQ_DROP_NONE && c->total_bytes >= vq->hdr_bytes) {
+		if (c->n_spans == 1) {
+			b->addr = c->span[0].addr;
 		} else {
-			v->pool_full = c.n_spans > TQ_VQ_RX_SPANS_MAX - vq->rx_n_spans;
+			v->pool_full = c->n_spans > TQ_VQ_RX_SPANS_MAX - vq->rx_n_spans;
 			if (v->pool_full)
 				return false;
 			b->span_at = vq->rx_n_spans;
-			memcpy(&vq->rx_span[b->span_at], c.span, c.n_spans * sizeof(c.span[0]));
-			vq->rx_n_spans += c.n_spans;
+			memcpy(&vq->rx_span[b->span_at], c->span, c->n_spans * sizeof(c->span[0]));
+			vq->rx_n_spans += c->n_spans;
 		}
-		b->n_spans = (uint16_t)c.n_spans;
-		b->room_bytes = c.total_bytes;
+		b->n_spans = (uint16_t)c->n_spans;
+		b->room_bytes = c->total_bytes;
 	}
-	b->n_descs = (uint16_t)c.n_descs;
-	v->n_descs += c.n_descs;
+	b->n_descs = (uint16_t)c->n_descs;
+	v->n_descs += c->n_descs;
 	return true;
 }
 
-/* Peek more buffers, up to `want` in the window.
- * Returns how many were added; 0 when there are none, the visit or the pool is used up, or the ring
- * broke. */
-static uint32_t fill(struct tq_vq *vq, uint32_t want, struct visit *v)
+/* Append one buffer to the window.  False when it must wait: for a later visit, or for room in the
+ * pool. */
+TQ_INLINE bool buf_fill(struct tq_vq *vq, struct tq_vq_buf *b, uint16_t head, struct tq_vq_visit *v)
+{
+	struct tq_vring_desc d = tq_vring_load_desc(&vq->desc[head]);
+	struct tq_vq_chain c;
+	enum tq_drop_reason drop;
+
+	*b = (struct tq_vq_buf){ .token = head, .n_descs = 1 };
+	if (TQ_LIKELY(tq_vq_buf_one(vq, b, v, d)))
+		return true;
+	if (v->n_descs + TQ_CHAIN_DESCS_MAX + 1 > TQ_VISIT_DESCS_MAX)
+		return false;
+	drop = tq_vq_chain_walk(vq, d, true, TQ_VQ_CHAIN_BYTES_MAX, &c);
+	return tq_vq_buf_chain(vq, b, v, drop, &c);
+}
+
+/* fill() of a split ring. */
+TQ_INLINE uint32_t split_fill(struct tq_vq *vq, uint32_t want, struct tq_vq_visit *v)
 {
 	uint16_t head[TQ_VQ_RX_HEADS_MAX];
-	uint32_t n_descs = v->n_descs, ahead, n, i;
+	uint32_t n = want - vq->rx_n, ahead, i;
 
-	tq_assert(want <= TQ_VQ_RX_HEADS_MAX && vq->rx_n <= want);
-	compact(vq);
-	n = want - vq->rx_n;
 	ahead = (uint16_t)(vq->avail_seen - vq->peeked);
 	if (ahead < n)
 		ahead = tq_vq_look(vq);
@@ -118,9 +105,22 @@ static uint32_t fill(struct tq_vq *vq, uint32_t want, struct visit *v)
 			break;
 		vq->rx_n++;
 	}
-	vq->stats.descs += v->n_descs - n_descs;
-	vq->peeked = (uint16_t)(vq->peeked + i);
 	return i;
+}
+
+/* Peek more buffers, up to `want` in the window.
+ * Returns how many were added; 0 when there are none, the visit or the pool is used up, or the ring
+ * broke. */
+static uint32_t fill(struct tq_vq *vq, uint32_t want, struct tq_vq_visit *v)
+{
+	uint32_t n_descs = v->n_descs, n;
+
+	tq_assert(want <= TQ_VQ_RX_HEADS_MAX && vq->rx_n <= want);
+	compact(vq);
+	n = vq->is_packed ? tq_vq_packed_fill(vq, want, v) : split_fill(vq, want, v);
+	vq->stats.descs += v->n_descs - n_descs;
+	vq->peeked = (uint16_t)(vq->peeked + n);
+	return n;
 }
 
 static void consume(struct tq_vq *vq, uint32_t n)
@@ -134,7 +134,7 @@ static void consume(struct tq_vq *vq, uint32_t n)
 static void return_bad(struct tq_vq *vq)
 {
 	while (vq->rx_n > 0 && vq->rx_buf[vq->rx_first].n_spans == 0) {
-		tq_vq_used_add(vq, vq->rx_buf[vq->rx_first].head, 0);
+		tq_vq_used_add(vq, vq->rx_buf[vq->rx_first].token, 0);
 		vq->stats.bad_chains++;
 		consume(vq, 1);
 	}
@@ -157,7 +157,7 @@ enum tq_rx_result tq_vq_rx_reserve(struct tq_vq *vq, uint32_t frame_bytes,
 	const uint32_t need_bytes = vq->hdr_bytes + frame_bytes;
 	const uint32_t n_max = heads_max(vq, frame_bytes);
 	struct tq_rx_landing l = { 0 };
-	struct visit v = { 0 };
+	struct tq_vq_visit v = { 0 };
 	uint32_t n_added;
 
 	tq_assert(frame_bytes > 0 && frame_bytes <= TQ_FRAME_BYTES_MAX);
@@ -250,7 +250,7 @@ static void write_frame(struct tq_vq *vq, const struct tq_rx_landing *l, const u
 	for (uint32_t i = 0; i < l->n_heads; i++) {
 		uint32_t part_bytes = TQ_MIN(left_bytes, first[i].room_bytes);
 
-		tq_vq_used_add(vq, first[i].head, part_bytes);
+		tq_vq_used_add(vq, first[i].token, part_bytes);
 		vq->stats.bad_chains += first[i].n_spans == 0;
 		left_bytes -= part_bytes;
 	}
