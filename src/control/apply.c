@@ -43,18 +43,13 @@ static void commit_removed_ports(struct tq_control *c, const struct tq_running *
 	}
 }
 
-static void commit_tenants(struct tq_plan *plan)
+static void commit_places(struct tq_plan *plan)
 {
 	const struct tq_model *m = plan->run.model;
 
-	for (uint32_t i = 0; i < m->n_tenants; i++) {
-		struct tq_ctl_tenant *t = plan->run.tenant[i];
-
-		t->goal = plan->place[i].worker;
-		t->unit = plan->place[i].unit;
-		if (!t->placed)
-			t->worker = t->goal;
-		t->placed = true;
+	for (uint32_t i = 0; i < m->n_networks; i++) {
+		plan->run.network[i]->worker = plan->place[i].worker;
+		plan->run.network[i]->unit = plan->place[i].unit;
 	}
 	for (uint32_t l = 0; l < m->n_links; l++)
 		plan->run.link[l]->goal = plan->link_goal[l];
@@ -94,13 +89,47 @@ static void commit_port(struct tq_plan *plan, uint32_t i)
 		tq_bind_forget(p);
 	p->network = network;
 	p->mac_conf = conf->mac_set ? tq_mac_load(conf->mac) : 0;
+	p->goal = plan->run.network[conf->network]->worker;
 	commit_attach(p, &plan->port[i]);
 	if (!plan->port[i].is_new)
 		return;
 	p->life = TQ_VPORT_LIVE;
 	plan->c->port_by_id[p->id] = p;
 	TAILQ_INSERT_TAIL(&plan->c->ports, p, link);
-	tq_vport_add(p, plan->run.tenant[conf->tenant]->goal);
+	p->owner = p->goal;
+	tq_vport_add(p, p->goal);
+}
+
+/* The limits of a tenant: at the worker of its first ports; from there they go only with all ports
+ * at once, and before anybody else has a part of them. */
+static void commit_homes(struct tq_plan *plan)
+{
+	const struct tq_model *m = plan->run.model;
+
+	for (uint32_t i = 0; i < m->n_tenants; i++) {
+		struct tq_ctl_tenant *t = plan->run.tenant[i];
+		uint32_t goal = t->worker, was = 0, will = 0;
+
+		for (uint32_t k = 0; k < m->n_ports; k++) {
+			const struct tq_vport *p = plan->run.port[k];
+
+			if (m->ports[k].tenant != i)
+				continue;
+			was |= 1U << p->owner;
+			will |= 1U << p->goal;
+		}
+		if (t->worker == TQ_ID_NONE) {
+			goal = will ? (uint32_t)__builtin_ctz(will)
+				    : plan->place[m->tenants[i].network].worker;
+			t->worker = goal;
+			t->workers = 1U << goal;
+		} else if (will && !(will & (will - 1)) && was == t->workers &&
+			   t->workers == 1U << t->worker) {
+			goal = (uint32_t)__builtin_ctz(will);
+		}
+		t->goal = goal;
+		t->workers |= was;
+	}
 }
 
 static void bury(struct tq_plan *plan, struct tq_idpool *pool, uint32_t id)
@@ -152,10 +181,11 @@ static void commit(struct tq_plan *plan, tq_control_done_fn done, void *arg)
 	struct tq_control *c = plan->c;
 	struct tq_ctl_grave *g;
 
-	commit_tenants(plan);
+	commit_places(plan);
 	commit_removed_ports(c, &plan->run);
 	for (uint32_t i = 0; i < plan->run.model->n_ports; i++)
 		commit_port(plan, i);
+	commit_homes(plan);
 	commit_removed(plan);
 	tq_running_done(&c->now);
 	c->now = plan->run;

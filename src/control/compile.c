@@ -6,7 +6,10 @@
 #include "base/assert.h"
 #include "base/fixed.h"
 #include "control/compile.h"
+#include "packet/charge.h"
 #include "packet/eth.h"
+
+#define SPLIT_SCALE TQ_WORKERS_MAX /* of weights, when one has to be divided */
 
 bool tq_shape_limits(const struct tq_shape *shape)
 {
@@ -45,9 +48,9 @@ void tq_compile_link(uint64_t capacity_bits_s, struct tq_link_params *ret_params
 						 (uint64_t)TQ_BURST_BYTES_MIN);
 }
 
-static void add_node(const struct tq_compile_in *in, struct tq_snapshot *snap, uint32_t node,
-		     uint32_t parent, uint32_t worker, enum tq_node_kind kind,
-		     const struct tq_shape *shape)
+static struct tq_snap_node *add_node(const struct tq_compile_in *in, struct tq_snapshot *snap,
+				     uint32_t node, uint32_t parent, uint32_t worker,
+				     enum tq_node_kind kind, const struct tq_shape *shape)
 {
 	struct tq_snap_node *n = &snap->node[snap->n_nodes++];
 
@@ -61,6 +64,7 @@ static void add_node(const struct tq_compile_in *in, struct tq_snapshot *snap, u
 		n->params.weight = 1;
 	}
 	n->has_credit = in->credit && in->credit(in->credit_ctx, node, &n->credit);
+	return n;
 }
 
 /* Receiving nodes exist only where somebody is limited: a frame to others then costs no bucket. */
@@ -75,28 +79,143 @@ static bool tenant_has_rx(const struct tq_tenant *t)
 	return false;
 }
 
-static uint32_t count_nodes(const struct tq_model *m)
+/* ---- tenants on several workers ---- */
+
+static bool is_split(const struct tq_compile_in *in, uint32_t ti)
 {
+	return (in->tenant_workers[ti] & (in->tenant_workers[ti] - 1)) != 0;
+}
+
+/* Copies of a tenant's node: one for each worker that has it, one without a worker while it is
+ * moved. */
+static uint32_t n_copies(const struct tq_compile_in *in, uint32_t ti)
+{
+	return TQ_MAX((uint32_t)__builtin_popcount(in->tenant_workers[ti]), 1U);
+}
+
+static uint32_t count_nodes(const struct tq_compile_in *in)
+{
+	const struct tq_model *m = in->model;
 	uint32_t n = 0;
 
 	for (uint32_t t = 0; t < m->n_tenants; t++) {
-		n += 1 + m->tenants[t].n_ports;
-		if (tenant_has_rx(&m->tenants[t]))
-			n += 1 + m->tenants[t].n_ports;
+		uint32_t kinds = tenant_has_rx(&m->tenants[t]) ? 2 : 1;
+
+		n += kinds * (n_copies(in, t) + m->tenants[t].n_ports);
 	}
 	return n;
 }
 
-static void compile_tenant(const struct tq_compile_in *in, struct tq_snapshot *snap, uint32_t ti)
+/* A weight counts once, and the parts of a split one are whole numbers: all are multiplied where
+ * one has to be divided, if they can be. */
+static uint32_t weight_scale(const struct tq_compile_in *in)
+{
+	uint32_t scale = 1;
+
+	for (uint32_t t = 0; t < in->model->n_tenants; t++) {
+		if (in->model->tenants[t].tx.weight * SPLIT_SCALE > UINT16_MAX)
+			return 1;
+		if (is_split(in, t))
+			scale = SPLIT_SCALE;
+	}
+	return scale;
+}
+
+/* The largest charge of a frame of these networks. */
+static uint32_t piece_bytes(const struct tq_compile_in *in, uint32_t tenant)
+{
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < in->model->n_networks; i++) {
+		const struct tq_network *net = &in->model->networks[i];
+		uint64_t bytes = tq_charge_bytes(in->model->host.accounting,
+						 (uint32_t)net->mtu + TQ_ETH_HDR_BYTES);
+
+		if (tenant == TQ_ID_NONE || net->tenant == tenant)
+			most = TQ_MAX(most, bytes);
+	}
+	return (uint32_t)TQ_MAX(most, 1UL);
+}
+
+static void add_share(struct tq_snapshot *snap, uint32_t limit, uint32_t home, uint32_t workers,
+		      uint32_t reserve_bytes, const struct tq_lend_limit *terms)
+{
+	snap->share[snap->n_shares++] = (struct tq_snap_share){ .limit = limit,
+								.home = home,
+								.workers = workers,
+								.reserve_bytes = reserve_bytes,
+								.terms = *terms };
+}
+
+/* The parts of guarantee and weight until their use is known: by the weights of the ports. */
+static void first_part(const struct tq_compile_in *in, uint32_t ti, struct tq_snap_node *n)
 {
 	const struct tq_tenant *t = &in->model->tenants[ti];
-	uint32_t id = in->tenant_id[ti], worker = in->tenant_worker[ti];
+	uint64_t here = 0, all = 0;
+
+	for (uint32_t i = 0; i < t->n_ports; i++) {
+		uint64_t weight = t->ports[i].tx.weight;
+
+		all += weight;
+		if (in->port[&t->ports[i] - in->model->ports].worker == n->worker)
+			here += weight;
+	}
+	n->params.min_bytes_s = all ? tq_muldiv_u64(n->params.min_bytes_s, here, all) : 0;
+	n->params.weight = all ? (uint32_t)TQ_MAX(n->params.weight * here / all, 1UL) : 1;
+}
+
+static void add_tenant_nodes(const struct tq_compile_in *in, struct tq_snapshot *snap, uint32_t ti,
+			     enum tq_node_kind kind, uint32_t scale)
+{
+	const struct tq_tenant *t = &in->model->tenants[ti];
+	const struct tq_shape *shape = kind == TQ_NODE_TX ? &t->tx : &t->rx;
+	uint32_t id = in->tenant_id[ti], home = in->tenant_home[ti];
+	uint32_t node = kind == TQ_NODE_TX ? TQ_NODE_TENANT_TX(id) : TQ_NODE_TENANT_RX(id);
+	uint32_t workers = in->tenant_workers[ti], piece = piece_bytes(in, ti);
+	struct tq_snap_node *n;
+
+	if (!workers) {
+		n = add_node(in, snap, node, TQ_NODE_NONE, TQ_ID_NONE, kind, shape);
+		n->cpu_weight = kind == TQ_NODE_TX ? t->cpu_weight : 0;
+		return;
+	}
+	tq_verify(workers >> home & 1);
+	for (uint32_t m = workers; m; m &= m - 1) {
+		uint32_t worker = (uint32_t)__builtin_ctz(m);
+
+		n = add_node(in, snap, node, TQ_NODE_NONE, worker, kind, shape);
+		n->cpu_weight = kind == TQ_NODE_TX ? t->cpu_weight : 0;
+		n->params.weight *= kind == TQ_NODE_TX ? scale : 1;
+		if (!is_split(in, ti))
+			return;
+		n->home = home;
+		n->params.leased = true;
+		n->has_credit &= worker == home;
+		if (m == workers) /* the whole, before it is divided */
+			add_share(snap, node, home, workers, kind == TQ_NODE_TX ? piece : 0,
+				  &(struct tq_lend_limit){
+					  .max_bytes_s = n->params.max_bytes_s,
+					  .burst_bytes = n->params.burst_bytes,
+					  .pps = n->params.pps,
+					  .burst_frames = n->params.burst_frames,
+					  .piece_bytes = piece,
+					  .min_bytes_s = n->params.min_bytes_s,
+					  .weight = kind == TQ_NODE_TX ? n->params.weight : 0 });
+		if (kind == TQ_NODE_TX)
+			first_part(in, ti, n);
+	}
+}
+
+static void compile_tenant(const struct tq_compile_in *in, struct tq_snapshot *snap, uint32_t ti,
+			   uint32_t scale)
+{
+	const struct tq_tenant *t = &in->model->tenants[ti];
+	uint32_t id = in->tenant_id[ti];
 	bool rx = tenant_has_rx(t), rx_all = tq_shape_limits(&t->rx);
 
-	add_node(in, snap, TQ_NODE_TENANT_TX(id), TQ_NODE_NONE, worker, TQ_NODE_TX, &t->tx);
-	snap->node[snap->n_nodes - 1].cpu_weight = t->cpu_weight;
+	add_tenant_nodes(in, snap, ti, TQ_NODE_TX, scale);
 	if (rx)
-		add_node(in, snap, TQ_NODE_TENANT_RX(id), TQ_NODE_NONE, worker, TQ_NODE_RX, &t->rx);
+		add_tenant_nodes(in, snap, ti, TQ_NODE_RX, scale);
 	for (uint32_t i = 0; i < t->n_ports; i++) {
 		const struct tq_port_conf *conf = &t->ports[i];
 		const struct tq_compile_port *cp = &in->port[conf - in->model->ports];
@@ -104,17 +223,17 @@ static void compile_tenant(const struct tq_compile_in *in, struct tq_snapshot *s
 
 		p->tenant = id;
 		p->network = in->network_id[conf->network];
-		p->worker = worker;
+		p->worker = cp->worker;
 		p->mac = cp->mac;
 		p->mac_refused = cp->mac_refused;
 		p->hold_ns = conf->hold_ns;
 		p->rx_node = TQ_NODE_NONE;
-		add_node(in, snap, TQ_NODE_PORT_TX(cp->id), TQ_NODE_TENANT_TX(id), worker,
+		add_node(in, snap, TQ_NODE_PORT_TX(cp->id), TQ_NODE_TENANT_TX(id), cp->worker,
 			 TQ_NODE_TX, &conf->tx);
 		if (rx && (rx_all || tq_shape_limits(&conf->rx))) {
 			p->rx_node = TQ_NODE_PORT_RX(cp->id);
-			add_node(in, snap, p->rx_node, TQ_NODE_TENANT_RX(id), worker, TQ_NODE_RX,
-				 &conf->rx);
+			add_node(in, snap, p->rx_node, TQ_NODE_TENANT_RX(id), cp->worker,
+				 TQ_NODE_RX, &conf->rx);
 		}
 	}
 }
@@ -142,6 +261,24 @@ static void compile_network(const struct tq_compile_in *in, struct tq_snapshot *
 		snap->vlan_network[net->uplink][conf->vlan] = in->network_id[ni];
 }
 
+/* Frames between VMs: senders of a device are all at its worker, those of the fabric everywhere. */
+static void share_fabric(const struct tq_compile_in *in, struct tq_snapshot *snap)
+{
+	struct tq_snap_link *link = &snap->link[in->link_id[TQ_LINK_FABRIC]];
+	uint32_t workers = 0;
+
+	for (uint32_t i = 0; i < in->model->n_ports; i++)
+		workers |= in->port[i].worker == TQ_ID_NONE ? 0 : 1U << in->port[i].worker;
+	if (!link->params.capacity_bytes_s || !(workers & ~(1U << link->worker)))
+		return;
+	link->params.leased = true;
+	add_share(snap, TQ_LIMIT_LINK(in->link_id[TQ_LINK_FABRIC]), link->worker,
+		  workers | 1U << link->worker, piece_bytes(in, TQ_ID_NONE),
+		  &(struct tq_lend_limit){ .max_bytes_s = link->params.capacity_bytes_s,
+					   .burst_bytes = link->params.burst_bytes,
+					   .piece_bytes = piece_bytes(in, TQ_ID_NONE) });
+}
+
 static void compile_links(const struct tq_compile_in *in, struct tq_snapshot *snap)
 {
 	for (uint32_t i = 0; i < in->model->n_links; i++) {
@@ -152,6 +289,8 @@ static void compile_links(const struct tq_compile_in *in, struct tq_snapshot *sn
 		link->worker = in->link_worker[i];
 		tq_compile_link(in->model->links[i].capacity_bits_s, &link->params);
 	}
+	if (in->model->n_links > 0)
+		share_fabric(in, snap);
 }
 
 static void compile_addresses(struct tq_snapshot *snap)
@@ -171,8 +310,8 @@ int tq_compile(const struct tq_compile_in *in, struct tq_snapshot **ret_snap)
 {
 	const struct tq_model *m = in->model;
 	uint32_t n_ports = 0, n_networks = 0, n_addresses = 0, n_members = 0,
-		 n_nodes = count_nodes(m);
-	struct tq_snapshot *snap;
+		 scale = weight_scale(in), n_nodes = count_nodes(in);
+	struct tq_snapshot *snap = NULL;
 	int err;
 
 	for (uint32_t i = 0; i < m->n_ports; i++) {
@@ -182,15 +321,19 @@ int tq_compile(const struct tq_compile_in *in, struct tq_snapshot **ret_snap)
 	for (uint32_t i = 0; i < m->n_networks; i++)
 		n_networks = TQ_MAX(n_networks, in->network_id[i] + 1);
 	err = tq_snapshot_new(n_ports, n_networks, m->n_ports, n_nodes, n_addresses, &snap);
-	if (err)
+	if (!err)
+		err = tq_snapshot_shares(snap, 2 * m->n_tenants + 1);
+	if (err) {
+		tq_snapshot_free(snap);
 		return err;
+	}
 	snap->revision = in->revision;
 	snap->accounting = m->host.accounting;
 	snap->n_nodes =
 		0; /* filled in order; fewer than were counted when only some ports are limited */
 	compile_links(in, snap);
 	for (uint32_t t = 0; t < m->n_tenants; t++)
-		compile_tenant(in, snap, t);
+		compile_tenant(in, snap, t, scale);
 	tq_verify(snap->n_nodes <= n_nodes);
 	for (uint32_t i = 0; i < m->n_networks; i++)
 		compile_network(in, snap, i, &n_members);

@@ -24,6 +24,7 @@
 
 struct tq_compile_port {
 	uint32_t id;
+	uint32_t worker;           /* TQ_ID_NONE while it is being moved */
 	uint64_t mac, mac_refused; /* bound, configured or learned; 0: none */
 };
 
@@ -32,8 +33,11 @@ struct tq_compile_in {
 	const struct tq_model *model;
 	uint64_t revision;
 	const uint32_t *tenant_id, *network_id, *link_id;
-	const uint32_t *tenant_worker; /* TQ_ID_NONE while it is being moved */
-	const uint32_t *link_worker;
+	/* whose bucket a tenant's limits are; TQ_ID_NONE while they are moved, with all its
+	 * ports */
+	const uint32_t *tenant_home;
+	const uint32_t *tenant_workers; /* masks: who has the tenant's nodes, home included */
+	const uint32_t *link_worker;    /* that polls the device, or is home of the capacity */
 	const struct tq_compile_port *port;
 	/* Credit of a node that comes from another worker: NULL, or returns true and *ret. */
 	bool (*credit)(void *ctx, uint32_t node, struct tq_node_credit *ret_credit);

@@ -93,7 +93,8 @@ static const char yaml[] = "version: 1\n"
 struct fixture {
 	struct tq_conf *conf;
 	struct tq_model *model;
-	uint32_t tenant_id[3], network_id[8], link_id[2], tenant_worker[3], link_worker[2];
+	uint32_t tenant_id[3], network_id[8], link_id[2], tenant_home[3], tenant_workers[3],
+		link_worker[2];
 	struct tq_compile_port port[5];
 	struct tq_compile_in in;
 };
@@ -118,14 +119,18 @@ static void fixture_init(struct fixture *f)
 	assert_in_range(f->model->n_networks, 4, 8);
 	for (uint32_t i = 0; i < 3; i++) {
 		f->tenant_id[i] = 10 + i;
-		f->tenant_worker[i] = i == 2 ? TQ_ID_NONE : i;
+		f->tenant_home[i] = i == 2 ? TQ_ID_NONE : i;
+		f->tenant_workers[i] = i == 2 ? 0 : 1u << i;
 	}
 	for (uint32_t i = 0; i < f->model->n_networks; i++)
 		f->network_id[i] = 20 + i;
 	f->link_id[1] = 3;
 	f->link_worker[1] = 1;
 	for (uint32_t i = 0; i < 5; i++)
-		f->port[i].id = port_id[i];
+		f->port[i] = (struct tq_compile_port){ .id = port_id[i],
+						       .worker = i < 2   ? 0
+								 : i < 4 ? 1
+									 : TQ_ID_NONE };
 	f->port[0].mac = f->port[2].mac = 0x010000005452; /* the same address in two networks */
 	f->port[1].mac_refused = 0x090000005452;
 	f->in = (struct tq_compile_in){ .model = f->model,
@@ -133,7 +138,8 @@ static void fixture_init(struct fixture *f)
 					.tenant_id = f->tenant_id,
 					.network_id = f->network_id,
 					.link_id = f->link_id,
-					.tenant_worker = f->tenant_worker,
+					.tenant_home = f->tenant_home,
+					.tenant_workers = f->tenant_workers,
 					.link_worker = f->link_worker,
 					.port = f->port,
 					.credit = credit_of_port7 };

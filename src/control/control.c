@@ -60,7 +60,7 @@ static int start_workers(struct tq_control *c, const struct tq_control_conf *con
 		TAILQ_INIT(&c->waiting[i]);
 		c->cpu[i] = conf->cpu[i];
 	}
-	return 0;
+	return tq_worker_connect(c->worker, conf->n_workers);
 }
 
 int tq_control_new(const struct tq_control_conf *conf, struct tq_control **ret_c)

@@ -111,6 +111,8 @@ struct tq_vport {
 	/* other number of queue pairs: takes over when the old one is deleted */
 	struct tq_port *port_next;
 	uint32_t worker;  /* that has or gets port; TQ_ID_NONE: none */
+	uint32_t owner;   /* as snapshots say; TQ_ID_NONE while it is being moved */
+	uint32_t goal;    /* where placement wants it: with its network */
 	bool added;       /* PORT_ADD was answered, PORT_DEL was not sent */
 	bool worker_left; /* PORT_DEL was answered */
 	bool held; /* it is being moved: no ring may run (receiving ones: tq_vring_reconcile()) */
@@ -169,10 +171,11 @@ void tq_vport_counters(const struct tq_vport *p, struct tq_port_counters *ret);
 struct tq_ctl_tenant {
 	char name[TQ_NAME_MAX];
 	uint32_t id;
-	uint32_t worker; /* that has its nodes; TQ_ID_NONE while they are moved */
-	uint32_t goal;   /* where placement wants it */
-	uint32_t unit;   /* tenants with the same number share a worker */
-	bool placed;
+	/* Home of its limits; TQ_ID_NONE while they are moved. It changes only while no other
+	 * worker has nodes of the tenant, and all its ports move. */
+	uint32_t worker;
+	uint32_t goal;    /* where its limits go */
+	uint32_t workers; /* mask: who has its nodes; a worker that once had keeps them */
 	/* what the workers had counted under this id before */
 	struct tq_cpu_stats cpu_base[TQ_WORKERS_MAX];
 	uint64_t made_ns;
@@ -185,6 +188,8 @@ struct tq_ctl_tenant {
 struct tq_ctl_network {
 	char name[TQ_NAME_MAX], tenant[TQ_NAME_MAX];
 	uint32_t id;
+	uint32_t worker; /* that has its ports; TQ_ID_NONE: not placed yet */
+	uint32_t unit;   /* networks with the same number share a worker: index of the first */
 };
 
 enum tq_link_life { TQ_LINK_IDLE, TQ_LINK_ADDING, TQ_LINK_AT_WORKER, TQ_LINK_REMOVING };
@@ -312,18 +317,17 @@ void tq_publish_poll(struct tq_control *c);
 bool tq_publish_adopted(const struct tq_control *c, uint64_t revision);
 
 /* ---- place.c ---- */
-struct tq_place_tenant {
-	uint32_t links_mask;   /* links with a capacity or a device that it may reach */
+struct tq_place_item {         /* a network */
+	uint32_t links_mask;   /* devices that it may reach */
 	uint32_t load;         /* ports */
 	uint32_t present;      /* worker, TQ_ID_NONE: not placed yet */
 	uint32_t worker, unit; /* [out] */
 };
-/* Say for each tenant which worker it belongs on. load: of what. Pure. */
-void tq_place(struct tq_place_tenant *tenant, uint32_t n, uint32_t n_workers);
-/* Place the tenants and links of a planned configuration. scratch: shape [n_tenants]. Returns
- * whether something that has a worker must move. */
-bool tq_place_running(const struct tq_running *run, uint32_t n_workers,
-		      struct tq_place_tenant *scratch, uint32_t *ret_link_goal);
+/* Say for each network which worker it belongs on. Pure. */
+void tq_place(struct tq_place_item *item, uint32_t n, uint32_t n_workers);
+/* Place the networks and links of a planned configuration. scratch: shape [n_networks]. */
+void tq_place_running(const struct tq_running *run, uint32_t n_workers,
+		      struct tq_place_item *scratch, uint32_t *ret_link_goal);
 void tq_place_explain(const struct tq_control *c, uint32_t worker, char *ret_text,
 		      size_t size_bytes);
 

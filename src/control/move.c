@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright the tenant-qos authors */
 
-/* Tenants change their worker: no bucket is reset, and nobody else notices.
+/* Ports change their worker, with their network: no bucket is reset, and nobody else notices. The
+ * limits of a tenant go along when all its ports do; else they stay, and are lent.
  *
  *   DRAINING    their sending rings stop, then nobody looks for their receivers any more
  *   STOPPING    their receiving rings stop; the guests keep what is in them
@@ -36,15 +37,6 @@ void tq_move_cancel(struct tq_control *c)
 	c->move = (struct tq_move){ .stage = TQ_MOVE_NONE };
 }
 
-static struct tq_ctl_tenant *tenant_of(const struct tq_control *c, const struct tq_vport *p)
-{
-	for (uint32_t i = 0; i < c->now.model->n_ports; i++) {
-		if (c->now.port[i] == p)
-			return c->now.tenant[c->now.model->ports[i].tenant];
-	}
-	return NULL;
-}
-
 static bool moves(const struct tq_ctl_tenant *t)
 {
 	return t->worker != t->goal;
@@ -57,12 +49,12 @@ void tq_move_start(struct tq_control *c)
 	tq_verify(c->move.stage == TQ_MOVE_NONE && c->move.credit);
 	c->move.stage = TQ_MOVE_DRAINING;
 	TAILQ_FOREACH(p, &c->ports, link) {
-		if (!moves(tenant_of(c, p)))
+		if (p->owner == p->goal)
 			continue;
 		p->held = true;
 		tq_vport_reconcile(p);
 	}
-	tq_log_info("control", "moving tenants between workers");
+	tq_log_info("control", "moving ports between workers");
 }
 
 static bool all_drained(const struct tq_control *c)
@@ -118,12 +110,11 @@ static void take_credits(struct tq_control *c)
 	struct tq_vport *p;
 
 	TAILQ_FOREACH(p, &c->ports, link) {
-		struct tq_ctl_tenant *t = tenant_of(c, p);
-
-		if (!p->held || t->worker == TQ_ID_NONE)
+		if (!p->held || p->owner == TQ_ID_NONE)
 			continue;
-		take_node(c, t->worker, TQ_NODE_PORT_TX(p->id), &p->tx_base);
-		take_node(c, t->worker, TQ_NODE_PORT_RX(p->id), &p->rx_base);
+		take_node(c, p->owner, TQ_NODE_PORT_TX(p->id), &p->tx_base);
+		take_node(c, p->owner, TQ_NODE_PORT_RX(p->id), &p->rx_base);
+		p->owner = TQ_ID_NONE;
 	}
 	for (uint32_t i = 0; i < c->now.model->n_tenants; i++) {
 		struct tq_ctl_tenant *t = c->now.tenant[i];
@@ -133,6 +124,7 @@ static void take_credits(struct tq_control *c)
 		take_node(c, t->worker, TQ_NODE_TENANT_TX(t->id), &t->tx_base);
 		take_node(c, t->worker, TQ_NODE_TENANT_RX(t->id), &t->rx_base);
 		t->worker = TQ_ID_NONE;
+		t->workers = 0;
 	}
 }
 
@@ -148,7 +140,7 @@ static void leave_old_worker(struct tq_control *c)
 	struct tq_vport *p;
 
 	TAILQ_FOREACH(p, &c->ports, link) {
-		if (p->held && p->added && p->worker != tenant_of(c, p)->goal)
+		if (p->held && p->added && p->worker != p->goal)
 			tq_vport_del(p);
 	}
 }
@@ -164,7 +156,7 @@ static bool carry(struct tq_control *c)
 
 		if (!p->held)
 			continue;
-		goal = tenant_of(c, p)->goal;
+		goal = p->goal;
 		if (p->added && p->worker == goal)
 			continue;
 		all = false;
@@ -178,8 +170,18 @@ static bool carry(struct tq_control *c)
 
 static void own(struct tq_control *c)
 {
-	for (uint32_t i = 0; i < c->now.model->n_tenants; i++)
-		c->now.tenant[i]->worker = c->now.tenant[i]->goal;
+	struct tq_vport *p;
+
+	TAILQ_FOREACH(p, &c->ports, link)
+		p->owner = p->goal;
+	for (uint32_t i = 0; i < c->now.model->n_tenants; i++) {
+		struct tq_ctl_tenant *t = c->now.tenant[i];
+
+		t->worker = t->goal;
+		t->workers |= 1U << t->goal;
+	}
+	for (uint32_t i = 0; i < c->now.model->n_ports; i++)
+		c->now.tenant[c->now.model->ports[i].tenant]->workers |= 1U << c->now.port[i]->goal;
 }
 
 static void finish(struct tq_control *c)
@@ -195,7 +197,7 @@ static void finish(struct tq_control *c)
 	}
 	TAILQ_FOREACH(p, &c->ports, link)
 		tq_vport_reconcile(p);
-	tq_log_info("control", "tenants moved");
+	tq_log_info("control", "ports moved");
 }
 
 void tq_move_poll(struct tq_control *c)

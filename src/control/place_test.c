@@ -26,14 +26,14 @@ static void test_table(void **state)
 		  3,
 		  1,
 		  { { 0, 1, NEW, 0, 0 }, { 0, 9, NEW, 0, 1 }, { 1, 0, NEW, 0, 2 } } },
-		{ "independent tenants spread",
+		{ "independent networks spread",
 		  4,
 		  2,
 		  { { 0, 2, NEW, 0, 0 },
 		    { 0, 2, NEW, 1, 1 },
 		    { 0, 5, NEW, 0, 2 },
 		    { 0, 1, NEW, 1, 3 } } },
-		{ "a fabric with a capacity joins all",
+		{ "a device joins all",
 		  3,
 		  2,
 		  { { 1, 2, NEW, 0, 0 }, { 1, 2, NEW, 0, 0 }, { 1, 2, NEW, 0, 0 } } },
@@ -59,7 +59,7 @@ static void test_table(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < TQ_ARRAY_LEN(row); i++) {
-		struct tq_place_tenant t[MAX] = { 0 };
+		struct tq_place_item t[MAX] = { 0 };
 
 		for (uint32_t k = 0; k < row[i].n; k++) {
 			t[k].links_mask = row[i].t[k].mask;
@@ -69,19 +69,18 @@ static void test_table(void **state)
 		tq_place(t, row[i].n, row[i].n_workers);
 		for (uint32_t k = 0; k < row[i].n; k++) {
 			if (t[k].worker != row[i].t[k].worker || t[k].unit != row[i].t[k].unit)
-				fail_msg(
-					"%s: tenant %u is on worker %u in unit %u, not on %u in %u",
-					row[i].what, k, t[k].worker, t[k].unit, row[i].t[k].worker,
-					row[i].t[k].unit);
+				fail_msg("%s: %u is on worker %u in unit %u, not on %u in %u",
+					 row[i].what, k, t[k].worker, t[k].unit, row[i].t[k].worker,
+					 row[i].t[k].unit);
 		}
 	}
 }
 
-/* Whatever the input: equal units share a worker, tenants with a common link share a unit, workers
+/* Whatever the input: equal units share a worker, networks with a common link share a unit, workers
  * exist. */
 static void test_random(void **state)
 {
-	struct tq_place_tenant t[64];
+	struct tq_place_item t[64];
 
 	(void)state;
 	srandom(1);
@@ -90,7 +89,7 @@ static void test_random(void **state)
 			 n_workers = 1 + (uint32_t)random() % TQ_WORKERS_MAX;
 
 		for (uint32_t i = 0; i < n; i++)
-			t[i] = (struct tq_place_tenant){
+			t[i] = (struct tq_place_item){
 				.links_mask = random() % 3 ? 0 : 1u << random() % TQ_LINKS_MAX,
 				.load = (uint32_t)random() % 8,
 				.present = random() % 2 ? NEW : (uint32_t)random() % n_workers,

@@ -50,7 +50,7 @@ static int plan_arrays(struct tq_plan *plan)
 	plan->network_new = calloc(m->n_networks + 1, sizeof(bool));
 	plan->link_new = calloc(m->n_links + 1, sizeof(bool));
 	plan->port = calloc(m->n_ports + 1, sizeof(plan->port[0]));
-	plan->place = calloc(m->n_tenants + 1, sizeof(plan->place[0]));
+	plan->place = calloc(m->n_networks + 1, sizeof(plan->place[0]));
 	plan->done = calloc(1, sizeof(*plan->done));
 	if (!run->tenant || !run->network || !run->link || !run->port || !plan->tenant_new ||
 	    !plan->network_new || !plan->link_new || !plan->port || !plan->place || !plan->done)
@@ -138,6 +138,7 @@ static int plan_networks(struct tq_plan *plan, struct tq_err *reterr)
 			free(n);
 			return ids_busy(reterr, "networks");
 		}
+		n->worker = TQ_ID_NONE;
 		snprintf(n->name, sizeof(n->name), "%s", m->networks[i].name);
 		snprintf(n->tenant, sizeof(n->tenant), "%s", tenant);
 		plan->run.network[i] = n;
@@ -364,8 +365,15 @@ static int plan_ports(struct tq_plan *plan, struct tq_err *reterr)
 
 static int plan_place(struct tq_plan *plan, struct tq_err *reterr)
 {
-	plan->moves =
-		tq_place_running(&plan->run, plan->c->n_workers, plan->place, plan->link_goal);
+	const struct tq_model *m = plan->run.model;
+
+	tq_place_running(&plan->run, plan->c->n_workers, plan->place, plan->link_goal);
+	for (uint32_t i = 0; i < m->n_ports; i++) {
+		const struct tq_vport *p = tq_plan_find_port(
+			plan->c, m->tenants[m->ports[i].tenant].name, m->ports[i].name);
+
+		plan->moves |= p && p->owner != plan->place[m->ports[i].network].worker;
+	}
 	if (plan->moves && tq_move_prepare(plan->c))
 		return no_memory(reterr);
 	return 0;

@@ -21,7 +21,7 @@ struct tq_plan {
 	struct tq_running run; /* to be; conf is the caller's until commit */
 	bool *tenant_new, *network_new, *link_new;
 	struct tq_plan_port *port;
-	struct tq_place_tenant *place;
+	struct tq_place_item *place; /* by network */
 	uint32_t link_goal[TQ_LINKS_MAX];
 	bool moves;
 	struct tq_ctl_grave_list graves; /* one for each tenant and network that goes */

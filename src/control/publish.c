@@ -66,6 +66,10 @@ static bool gate_open(const struct tq_control *c)
 {
 	const struct tq_vport *p;
 
+	/* A port that moves since its network changed must not see the new one before. */
+	if (c->move.stage == TQ_MOVE_DRAINING || c->move.stage == TQ_MOVE_STOPPING)
+		return false;
+
 	TAILQ_FOREACH(p, &c->gone_ports, link) {
 		if (p->life == TQ_VPORT_LEAVING)
 			return false;
@@ -92,7 +96,8 @@ static bool moved_credit(void *ctx, uint32_t node, struct tq_node_credit *ret_cr
 }
 
 struct maps {
-	uint32_t tenant_id[TQ_TENANTS_MAX], tenant_worker[TQ_TENANTS_MAX];
+	uint32_t tenant_id[TQ_TENANTS_MAX], tenant_home[TQ_TENANTS_MAX],
+		tenant_workers[TQ_TENANTS_MAX];
 	uint32_t network_id[TQ_NETWORKS_MAX];
 	uint32_t link_id[TQ_LINKS_MAX], link_worker[TQ_LINKS_MAX];
 	struct tq_compile_port port[TQ_PORTS_MAX];
@@ -109,7 +114,8 @@ static int compile(struct tq_control *c, struct tq_snapshot **ret_snap)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < now->model->n_tenants; i++) {
 		maps->tenant_id[i] = now->tenant[i]->id;
-		maps->tenant_worker[i] = now->tenant[i]->worker;
+		maps->tenant_home[i] = now->tenant[i]->worker;
+		maps->tenant_workers[i] = now->tenant[i]->workers;
 	}
 	for (uint32_t i = 0; i < now->model->n_networks; i++)
 		maps->network_id[i] = now->network[i]->id;
@@ -121,6 +127,7 @@ static int compile(struct tq_control *c, struct tq_snapshot **ret_snap)
 		const struct tq_vport *p = now->port[i];
 
 		maps->port[i] = (struct tq_compile_port){ .id = p->id,
+							  .worker = p->owner,
 							  .mac = tq_bind_mac(p),
 							  .mac_refused = p->mac_refused };
 	}
@@ -129,7 +136,8 @@ static int compile(struct tq_control *c, struct tq_snapshot **ret_snap)
 				     .tenant_id = maps->tenant_id,
 				     .network_id = maps->network_id,
 				     .link_id = maps->link_id,
-				     .tenant_worker = maps->tenant_worker,
+				     .tenant_home = maps->tenant_home,
+				     .tenant_workers = maps->tenant_workers,
 				     .link_worker = maps->link_worker,
 				     .port = maps->port,
 				     .credit = moved_credit,

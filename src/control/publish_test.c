@@ -74,14 +74,15 @@ static void test_gate(void **state)
 	rig_free(&rig);
 }
 
-#define TWO(fabric)                                                                                \
-	"version: 1\n" fabric "tenants:\n"                                                         \
+#define TWO(blue)                                                                                  \
+	"version: 1\nlinks: {up0: {devargs: \"net_null0\"}}\nnetworks:\n"                          \
+	"  red: {tenant: red, uplink: up0}\n  blue: {tenant: blue" blue "}\ntenants:\n"            \
 	"  red:\n    tx: {max: 8Mbit, burst: 64KiB}\n    ports:\n"                                 \
 	"      r1: {mac: \"52:54:00:00:00:01\"}\n      r2: {mac: \"52:54:00:00:00:02\"}\n"         \
 	"  blue:\n    tx: {max: 8Mbit, burst: 64KiB}\n    ports:\n"                                \
 	"      b1: {mac: \"52:54:00:00:00:01\"}\n      b2: {mac: \"52:54:00:00:00:02\"}\n"
 
-/* Two tenants on two workers are joined by a capacity: one moves, its bucket with it. */
+/* Two tenants on two workers are joined by a device: one moves, its bucket with it. */
 static void test_move_keeps_credit(void **state)
 {
 	struct tq_port_counters before, after;
@@ -109,7 +110,7 @@ static void test_move_keeps_credit(void **state)
 	assert_in_range(received, 44, 45); /* + 1 ms x 1 MB/s = 1000 B of refill */
 	tq_control_port_counters(rig.c, rig_index(&rig, "b1"), &before);
 
-	assert_int_equal(rig_apply(&rig, TWO("links: {fabric: {capacity: 1Gbit}}\n")), 0);
+	assert_int_equal(rig_apply(&rig, TWO(", uplink: up0, vlan: 2")), 0);
 	assert_int_equal(rig.c->move.stage, TQ_MOVE_DRAINING);
 	assert_int_equal(rig_apply(&rig, TWO("")), -EBUSY); /* one move at a time */
 	assert_true(rig_settle(&rig));
@@ -117,7 +118,7 @@ static void test_move_keeps_credit(void **state)
 	assert_int_equal(rig_status(&rig, "b1").worker, 0);
 	assert_int_equal(rig_status(&rig, "b1").state, TQ_PORT_RUNNING);
 	tq_control_worker_status(rig.c, 0, &ws);
-	assert_string_equal(ws.units, "red, blue: link fabric has a capacity");
+	assert_string_equal(ws.units, "red, blue: link up0 is one device");
 	assert_int_equal(ws.n_ports, 4);
 
 	/* No second burst: 10 ms at 1 MB/s are 7 frames, and what was started above. */

@@ -304,28 +304,30 @@ void tq_control_node_stats(const struct tq_control *c, enum tq_node_of of, uint3
 {
 	bool tenant = of == TQ_NODE_OF_TENANT_TX || of == TQ_NODE_OF_TENANT_RX;
 	bool tx = of == TQ_NODE_OF_TENANT_TX || of == TQ_NODE_OF_PORT_TX;
-	const struct tq_ctl_tenant *t;
-	const struct tq_sched *s;
-	uint32_t node;
+	uint32_t node, workers;
 
 	tq_verify(c->now.model &&
 		  index < (tenant ? c->now.model->n_tenants : c->now.model->n_ports));
 	if (tenant) {
-		t = c->now.tenant[index];
+		const struct tq_ctl_tenant *t = c->now.tenant[index];
+
+		workers = t->workers;
 		node = tx ? TQ_NODE_TENANT_TX(t->id) : TQ_NODE_TENANT_RX(t->id);
 		*ret_stats = tx ? t->tx_base : t->rx_base;
 	} else {
 		const struct tq_vport *p = c->now.port[index];
 
-		t = c->now.tenant[c->now.model->ports[index].tenant];
+		workers = p->owner == TQ_ID_NONE ? 0 : 1U << p->owner;
 		node = tx ? TQ_NODE_PORT_TX(p->id) : TQ_NODE_PORT_RX(p->id);
 		*ret_stats = tx ? p->tx_base : p->rx_base;
 	}
-	if (t->worker == TQ_ID_NONE)
-		return; /* being moved: what it had is in the base */
-	s = tq_worker_sched(c->worker[t->worker]);
-	if (tq_sched_node_exists(s, node))
-		tq_stats_add(ret_stats, tq_sched_node_stats(s, node));
+	/* Of what is being moved all is in the base. */
+	for (; workers; workers &= workers - 1) {
+		const struct tq_sched *s = tq_worker_sched(c->worker[__builtin_ctz(workers)]);
+
+		if (tq_sched_node_exists(s, node))
+			tq_stats_add(ret_stats, tq_sched_node_stats(s, node));
+	}
 }
 
 /* ---- workers and links ---- */
@@ -360,7 +362,7 @@ void tq_control_worker_status(const struct tq_control *c, uint32_t worker,
 	TAILQ_FOREACH(p, &c->ports, link)
 		ret_status->n_ports += p->worker == worker;
 	for (uint32_t i = 0; c->now.model && i < c->now.model->n_tenants; i++)
-		ret_status->n_tenants += c->now.tenant[i]->goal == worker;
+		ret_status->n_tenants += c->now.tenant[i]->workers >> worker & 1;
 	tq_place_explain(c, worker, ret_status->units, sizeof(ret_status->units));
 }
 

@@ -53,7 +53,7 @@ int tq_vport_new(struct tq_control *c, const char *tenant, const char *name,
 	p->c = c;
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	snprintf(p->tenant, sizeof(p->tenant), "%s", tenant);
-	p->worker = TQ_ID_NONE;
+	p->worker = p->owner = p->goal = TQ_ID_NONE;
 	p->network = TQ_ID_NONE;
 	p->life = TQ_VPORT_PLANNED;
 	p->made_ns = c->env.now_ns(c->env.ctx);

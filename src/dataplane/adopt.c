@@ -5,7 +5,7 @@
  * stays. */
 #include <string.h>
 
-#include "dataplane/internal.h"
+#include "dataplane/lend.h"
 
 static bool is_ours(const struct tq_worker *w, const struct tq_snap_node *n)
 {
@@ -17,13 +17,16 @@ static void adopt_links(struct tq_worker *w, const struct tq_snapshot *prev,
 {
 	for (uint32_t i = 0; i < TQ_LINKS_MAX; i++) {
 		const struct tq_snap_link *link = &snap->link[i];
+		struct tq_link_params params = link->params;
 
 		if (!link->exists)
 			continue;
 		if (prev && prev->link[i].exists &&
 		    memcmp(&prev->link[i].params, &link->params, sizeof(link->params)) == 0)
 			continue;
-		tq_sched_link_set(w->sched, i, &link->params, w->now_ns);
+		/* Made first, so that a home has a full bucket to share. */
+		tq_lend_link_params(w, i, &params);
+		tq_sched_link_set(w->sched, i, &params, w->now_ns);
 	}
 }
 
@@ -31,14 +34,24 @@ static void adopt_node(struct tq_worker *w, const struct tq_snapshot *prev,
 		       const struct tq_snap_node *n)
 {
 	uint32_t at = w->node_index[n->node];
+	struct tq_node_params params = n->params;
 
 	if (at == TQ_ID_NONE) {
-		tq_sched_node_add(w->sched, n->node, (enum tq_node_kind)n->kind, n->parent,
-				  &n->params, w->now_ns);
+		/* A bucket of our own first: if it is to be shared from here, its credit is what is
+		 * lent. */
+		params.leased = params.leased && n->home != w->conf.id;
+		tq_sched_node_add(w->sched, n->node, (enum tq_node_kind)n->kind, n->parent, &params,
+				  w->now_ns);
 		if (n->has_credit)
 			tq_sched_node_credit_set(w->sched, n->node, &n->credit, w->now_ns);
+		if (n->params.leased && !params.leased) {
+			params.leased = true;
+			tq_lend_node_params(w, n->node, &params);
+			tq_sched_node_set(w->sched, n->node, &params, w->now_ns);
+		}
 	} else if (memcmp(&prev->node[at].params, &n->params, sizeof(n->params)) != 0) {
-		tq_sched_node_set(w->sched, n->node, &n->params, w->now_ns);
+		tq_lend_node_params(w, n->node, &params);
+		tq_sched_node_set(w->sched, n->node, &params, w->now_ns);
 	}
 	if (n->cpu_weight && (at == TQ_ID_NONE || prev->node[at].cpu_weight != n->cpu_weight))
 		tq_cpu_tenant_set(&w->cpu, n->node, n->cpu_weight);
@@ -99,6 +112,8 @@ void tq_adopt_snapshot(struct tq_worker *w, const struct tq_snapshot *snap)
 	const struct tq_snapshot *prev = w->snap;
 	struct tq_ring *ring, *next;
 
+	if (w->bridge)
+		tq_lend_before(w, snap);
 	adopt_links(w, prev, snap);
 	for (uint32_t i = 0; i < snap->n_nodes; i++) {
 		if (is_ours(w, &snap->node[i]))
@@ -117,6 +132,8 @@ void tq_adopt_snapshot(struct tq_worker *w, const struct tq_snapshot *snap)
 	}
 	if (prev)
 		drop_nodes(w, prev);
+	if (w->bridge)
+		tq_lend_after(w, snap);
 	w->counters.revision = snap->revision;
 	w->did++;
 }

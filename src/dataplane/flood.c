@@ -16,6 +16,7 @@ bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
 	w->counters.copies++;
 	descs = rx->vq.stats.descs;
 	if (node != TQ_NODE_NONE && !tq_sched_rx_may(w->sched, node, w->now_ns)) {
+		tq_lend_asked(w, node);
 		*ret_reason = TQ_DROP_RX_LIMIT;
 		return true;
 	}

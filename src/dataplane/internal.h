@@ -69,6 +69,7 @@ struct tq_worker {
 	struct tq_worker_conf conf;
 	const struct tq_snapshot *snap; /* adopted; NULL before the first */
 	struct tq_sched *sched;
+	struct tq_bridge *bridge;           /* to other workers: lend.h; NULL: there are none */
 	struct tq_port *port[TQ_PORTS_MAX]; /* of this worker, by id */
 	struct tq_device *device[TQ_LINKS_MAX];
 	uint32_t node_index
@@ -297,6 +298,10 @@ void tq_run_devices(struct tq_worker *w);
 uint64_t tq_devices_next_ns(const struct tq_worker *w);
 void tq_device_drop_stash(struct tq_device *device);
 void tq_device_drop_pending(struct tq_device *device);
+
+/* ---- lend.c ---- */
+/* A copy or a frame from a device was refused for the receiving tenant's limit. */
+void tq_lend_asked(struct tq_worker *w, uint32_t rx_node);
 
 /* ---- command.c, adopt.c ---- */
 void tq_run_commands(struct tq_worker *w);

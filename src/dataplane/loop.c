@@ -107,6 +107,8 @@ static uint64_t sleep_until(struct tq_loop *loop, struct tq_tsc *t, uint64_t fro
 {
 	uint64_t wait_ns = TQ_MIN(until_ns - from_ns, SLEEP_MAX_NS), to_ns;
 
+	if (!tq_worker_doze(loop->worker))
+		return from_ns;
 	rte_rcu_qsbr_thread_offline(loop->qsbr, loop->id);
 	tq_kickset_wait(loop->kickset, wait_ns);
 	rte_rcu_qsbr_thread_online(loop->qsbr, loop->id);
@@ -150,6 +152,7 @@ int tq_loop_run(void *arg)
 	real_ns = read_pair(&tsc);
 	tq_tsc_init(&t, tsc, real_ns, loop->tsc_hz);
 	rte_rcu_qsbr_thread_online(loop->qsbr, loop->id);
+	tq_worker_wake(loop->worker);
 	now_ns = now(loop, &t);
 	while (!__atomic_load_n(&loop->stop, __ATOMIC_RELAXED)) {
 		uint64_t next_ns = tq_worker_step(loop->worker, now_ns);

@@ -26,7 +26,8 @@ int tq_snapshot_new(uint32_t n_ports, uint32_t n_networks, uint32_t n_members, u
 	char *base;
 
 	tq_verify(n_ports <= TQ_PORTS_MAX && n_networks <= TQ_NETWORKS_MAX);
-	tq_verify(n_nodes <= TQ_NODES_MAX);
+	/* nodes of tenants are there once for each worker */
+	tq_verify(n_nodes <= TQ_NODES_MAX + TQ_WORKERS_MAX * 2 * TQ_TENANTS_MAX);
 	place(&size, sizeof(*snap));
 	port_at = place(&size, n_ports * sizeof(snap->port[0]));
 	network_at = place(&size, n_networks * sizeof(snap->network[0]));
@@ -54,7 +55,8 @@ int tq_snapshot_new(uint32_t n_ports, uint32_t n_networks, uint32_t n_members, u
 	for (uint32_t i = 0; i < n_networks; i++)
 		snap->network[i].tenant = snap->network[i].uplink = TQ_ID_NONE;
 	for (uint32_t i = 0; i < n_nodes; i++)
-		snap->node[i].node = snap->node[i].parent = snap->node[i].worker = TQ_ID_NONE;
+		snap->node[i].node = snap->node[i].parent = snap->node[i].worker =
+			snap->node[i].home = TQ_ID_NONE;
 	for (uint32_t link = 0; link < TQ_LINKS_MAX; link++) {
 		snap->link[link].worker = TQ_ID_NONE;
 		memset(snap->vlan_network[link], 0xff, sizeof(snap->vlan_network[link]));
@@ -63,8 +65,16 @@ int tq_snapshot_new(uint32_t n_ports, uint32_t n_networks, uint32_t n_members, u
 	return 0;
 }
 
+int tq_snapshot_shares(struct tq_snapshot *snap, uint32_t n_shares)
+{
+	snap->share = calloc(n_shares + 1, sizeof(snap->share[0]));
+	return snap->share ? 0 : -ENOMEM;
+}
+
 struct tq_snapshot *tq_snapshot_free(struct tq_snapshot *snap)
 {
+	if (snap)
+		free(snap->share);
 	free(snap);
 	return NULL;
 }

@@ -20,6 +20,7 @@
 #include "base/limits.h"
 #include "packet/charge.h"
 #include "packet/fdb.h"
+#include "qos/lend.h"
 #include "qos/sched.h"
 
 #define TQ_LINK_FABRIC 0
@@ -40,7 +41,8 @@ struct tq_snap_node {
 	uint32_t parent; /* TQ_NODE_NONE for tenants */
 	/* whose scheduler has it; TQ_ID_NONE: nobody's for now (it is being moved) */
 	uint32_t worker;
-	uint8_t kind; /* enum tq_node_kind */
+	uint32_t home; /* worker whose bucket it is, when params.leased */
+	uint8_t kind;  /* enum tq_node_kind */
 	/* moved from another worker: start with `credit` instead of full buckets */
 	bool has_credit;
 	uint32_t cpu_weight; /* sending nodes of tenants: 1 .. 65535; else 0 */
@@ -75,12 +77,24 @@ struct tq_snap_link {
 	struct tq_link_params params;
 };
 
+/* A limit that several workers share, by credit lent from its home. */
+struct tq_snap_share {
+	uint32_t limit;   /* node, or TQ_LIMIT_LINK() */
+	uint32_t home;    /* does not change while it is shared */
+	uint32_t workers; /* mask: who may send below it, home included */
+	/* a lease starts no frame on less; 0: it may start one on nothing */
+	uint32_t reserve_bytes;
+	struct tq_lend_limit terms;
+};
+
 struct tq_snapshot {
 	uint64_t revision;
 	enum tq_accounting accounting;
 	uint32_t n_ports; /* highest port id + 1 */
 	uint32_t n_networks;
 	uint32_t n_nodes;
+	uint32_t n_shares;
+	struct tq_snap_share *share;     /* [n_shares]; their nodes and links say `leased` */
 	struct tq_snap_port *port;       /* [n_ports] by id */
 	struct tq_snap_network *network; /* [n_networks] by id */
 	uint32_t *member;                /* port ids, by network, ascending inside one */
@@ -96,6 +110,8 @@ struct tq_snapshot {
  * addresses will be added. Returns 0 or -ENOMEM. Control only. */
 int tq_snapshot_new(uint32_t n_ports, uint32_t n_networks, uint32_t n_members, uint32_t n_nodes,
 		    uint32_t fdb_entries, struct tq_snapshot **ret_snap);
+/* Room for so many shares. Returns 0 or -ENOMEM. Control only. */
+int tq_snapshot_shares(struct tq_snapshot *snap, uint32_t n_shares);
 /* Accepts NULL, returns NULL. Who may still hold it: workers, until the QSBR token of its successor
  * has passed. */
 struct tq_snapshot *tq_snapshot_free(struct tq_snapshot *snap);

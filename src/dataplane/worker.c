@@ -7,7 +7,7 @@
 
 #include <rte_rcu_qsbr.h>
 
-#include "dataplane/internal.h"
+#include "dataplane/lend.h"
 
 int tq_worker_new(const struct tq_worker_conf *conf, struct tq_worker **ret_w)
 {
@@ -53,6 +53,7 @@ struct tq_worker *tq_worker_free(struct tq_worker *w)
 		tq_verify(!w->port[i]);
 	tq_verify(TAILQ_EMPTY(&w->all));
 	tq_sched_free(w->sched);
+	free(w->bridge);
 	free(w);
 	return NULL;
 }
@@ -106,6 +107,7 @@ void tq_worker_slept(struct tq_worker *w, uint64_t from_ns, uint64_t to_ns)
 {
 	w->counters.sleeps++;
 	w->counters.slept_ns += to_ns - from_ns;
+	tq_worker_wake(w);
 	w->last_step_ns = to_ns;
 	w->kick_look_ns = 0; /* it probably woke for a kick */
 }
@@ -114,6 +116,8 @@ uint64_t tq_worker_due_ns(const struct tq_worker *w)
 {
 	uint64_t due = tq_sched_next_ns(w->sched, w->now_ns);
 
+	if (w->bridge)
+		due = TQ_MIN(due, tq_lend_due_ns(w));
 	return TQ_MIN(due, w->timer_next_ns);
 }
 
@@ -179,6 +183,8 @@ uint64_t tq_worker_step(struct tq_worker *w, uint64_t now_ns)
 	tq_take_kicks(w);
 	tq_run_commands(w);
 	look_for_snapshot(w);
+	if (w->bridge)
+		tq_lend_step(w);
 	tq_poll_rings(w);
 	if (w->n_watched > 0)
 		tq_watch_rings(w);
@@ -191,6 +197,8 @@ uint64_t tq_worker_step(struct tq_worker *w, uint64_t now_ns)
 		rte_rcu_qsbr_quiescent(w->conf.qsbr, w->conf.id);
 
 	c->steps++;
+	if (w->bridge)
+		tq_lend_note(w);
 	account(w, tq_cycles(w) - c0);
 	return next_ns(w);
 }

@@ -86,6 +86,8 @@ struct tq_worker_io {
 	uint32_t (*kicked_burst)(void *ctx, struct tq_ring **ret_ring, uint32_t max);
 	void (*kick_add)(void *ctx, struct tq_ring *ring); /* ring->kick_fd is set */
 	void (*kick_del)(void *ctx, struct tq_ring *ring); /* before the fd is given back */
+	/* Wake this worker; called by other workers. NULL: it never sleeps. */
+	void (*bell)(void *ctx);
 	/* Cycle counter; NULL: the TSC. */
 	uint64_t (*cycles)(void *ctx);
 	uint64_t cycles_hz; /* of it, at least 1 MHz */
@@ -112,6 +114,18 @@ struct tq_worker_counters {
 int tq_worker_new(const struct tq_worker_conf *conf, struct tq_worker **ret_w);
 /* The thread has ended and all ports were removed (verified). Accepts NULL. */
 struct tq_worker *tq_worker_free(struct tq_worker *w);
+
+/* Let workers lend each other credit: once, before any of them runs; worker[i] has id i. Returns 0
+ * or -ENOMEM. With one worker nothing is made. */
+int tq_worker_connect(struct tq_worker *const *worker, uint32_t n);
+/* The treasury of a shared limit whose home this is, NULL: it is none. Counters are read
+ * relaxed. */
+struct tq_lend;
+const struct tq_lend *tq_worker_lend(const struct tq_worker *w, uint32_t limit);
+/* About to sleep: from now on other workers ring the bell. False: there is mail, step again. Ends
+ * by tq_worker_slept(), or by tq_worker_wake(), which the loop also calls once at its start. */
+bool tq_worker_doze(struct tq_worker *w);
+void tq_worker_wake(struct tq_worker *w);
 
 /* Control's side of the mailbox. False: full, try again from a timer. */
 bool tq_worker_cmd(struct tq_worker *w, const struct tq_cmd *cmd);

@@ -20,6 +20,7 @@ struct tq_sim_seat {
 	uint64_t cycles;
 	uint64_t (*cost)(void *ctx);
 	void *cost_ctx;
+	bool bell;
 };
 
 struct sim_slot {
@@ -76,15 +77,21 @@ uint32_t tq_sim_kicked_burst(void *ctx, struct tq_ring **ret_ring, uint32_t max)
 	struct tq_sim_seat *seat = ctx;
 	uint32_t n = TQ_MIN(max, seat->n_kicked);
 
+	seat->bell = false;
 	memcpy(ret_ring, seat->kicked, n * sizeof(ret_ring[0]));
 	seat->n_kicked -= n;
 	memmove(seat->kicked, seat->kicked + n, seat->n_kicked * sizeof(seat->kicked[0]));
 	return n;
 }
 
+void tq_sim_bell(void *ctx)
+{
+	((struct tq_sim_seat *)ctx)->bell = true;
+}
+
 bool tq_sim_kick_pending(const struct tq_sim_seat *seat)
 {
-	return seat->n_kicked > 0;
+	return seat->n_kicked > 0 || seat->bell;
 }
 
 uint32_t tq_sim_open_floods(const struct tq_sim_world *world)

@@ -34,12 +34,13 @@ void tq_sim_signal_burst(void *ctx, struct tq_ring *const *ring, uint32_t n);
 uint32_t tq_sim_kicked_burst(void *ctx, struct tq_ring **ret_ring, uint32_t max);
 void tq_sim_kick_add(void *ctx, struct tq_ring *ring);
 void tq_sim_kick_del(void *ctx, struct tq_ring *ring);
+void tq_sim_bell(void *ctx); /* the worker is to be stepped */
 /* Counts its calls, deterministic, plus what the cost function says. */
 uint64_t tq_sim_cycles(void *ctx);
 #define TQ_SIM_CYCLES_HZ 1000000000ULL /* one a virtual ns */
 /* What a worker has done so far costs so many cycles, ever growing; NULL: nothing. */
 void tq_sim_cost_set(struct tq_sim_seat *seat, uint64_t (*cost)(void *ctx), void *ctx);
-/* Somebody was kicked and the worker has not been told yet. */
+/* Somebody was kicked, or rang the bell, and the worker has not been told yet. */
 bool tq_sim_kick_pending(const struct tq_sim_seat *seat);
 
 /* Floods that have begun: their frames count as taken, and are still available to the device. */

@@ -174,12 +174,16 @@ void tq_lend_report(struct tq_lend *h, uint32_t worker, uint64_t epoch,
 		pool_of(h, (enum kind)k)->balance_n += (int64_t)back * UNIT_N;
 		*at(&h->returned, (enum kind)k) += back;
 	}
+	w->step.bytes = report->used.bytes - w->said.used.bytes;
+	w->step.frames = report->used.frames - w->said.used.frames;
+	w->moved |= w->step.frames != 0;
+	if (w->step.frames)
+		w->used_ns = now_ns;
 	w->said = *report;
 	out_recount(h);
 	starves = report->waiting && lacks(h, report);
 	due_ns = h->divided_ns + (starves && !w->starving ? TQ_LEND_SOON_NS : TQ_LEND_PERIOD_NS);
 	w->starving = starves;
-	w->fed = false;
 	due_ns = TQ_MAX(due_ns, now_ns);
 	h->due_ns = TQ_MIN(h->due_ns, due_ns);
 }
@@ -210,10 +214,21 @@ bool tq_lend_alone(const struct tq_lend *h, uint32_t self)
 	return true;
 }
 
-void tq_lend_close(struct tq_lend *h, uint64_t now_ns, struct tq_credit *ret_left)
+/* Units of the treasury, in debt for what its holders used beyond their grants, and what is
+ * owed. */
+static uint64_t close_units(const struct tq_lend_pool *p, uint64_t owed)
+{
+	int64_t units = p->balance_n / UNIT_N - (p->balance_n % UNIT_N < 0) + (int64_t)owed;
+
+	return units > 0 ? (uint64_t)units : 0;
+}
+
+void tq_lend_close(struct tq_lend *h, const struct tq_credit *owed, uint64_t now_ns,
+		   struct tq_credit *ret_left)
 {
 	refill(h, now_ns);
-	*ret_left = (struct tq_credit){ pool_units(&h->bytes), pool_units(&h->frames) };
+	*ret_left = (struct tq_credit){ close_units(&h->bytes, owed->bytes),
+					close_units(&h->frames, owed->frames) };
 	h->bytes.balance_n = h->frames.balance_n = 0;
 	h->due_ns = TQ_TIME_NEVER_NS;
 }
@@ -280,24 +295,27 @@ void tq_lend_fill(uint64_t amount, const struct tq_lend_claim *claim, uint32_t n
 	}
 }
 
-/* What a holder is to get, beyond what it has and claims already. Who does not starve gets what it
- * used of late, twice, and one piece: to go on without asking. */
-static uint64_t demand_of(struct tq_lend *h, struct tq_lend_holder *w, enum kind k)
+/* What a holder is to get, beyond what it claims already. */
+static uint64_t demand_of(struct tq_lend *h, struct tq_lend_holder *w, enum kind k, uint64_t dt_ns)
 {
 	const struct tq_lend_pool *p = pool_of(h, k);
 	int64_t *claim = claim_of(w, k), target;
-	uint64_t used = of(&w->said.used, k) - of(&w->used_then, k);
+	uint64_t step = of(&w->step, k), need = of(&w->said.need, k);
 
-	if (!w->apart[k] && ((w->starving && of(&w->said.need, k)) || w->fed))
-		return UNITS_MAX;
-	if (w->apart[k] || (!w->said.waiting && !used)) {
+	/* It waits, or uses what it gets. Of a full treasury nobody gets more than lasts for a
+	 * period, even alone at the rate. */
+	if (!w->apart[k] && w->said.waiting &&
+	    (w->starving || p->at_ns - w->used_ns <= TQ_LEND_EXPIRE_NS))
+		return need + p->piece + tq_muldiv_u64(p->rate_s, dt_ns, TQ_NS_PER_S);
+	if (w->apart[k] || !step) {
 		*claim = 0;
 		return 0;
 	}
-	target = (int64_t)(2 * TQ_MIN(used, UNITS_MAX) + p->piece) - out_of(w, k);
+	/* It wants little: twice what it used of late, and a frame. */
+	target = (int64_t)(2 * step + p->piece) - out_of(w, k);
 	target = TQ_MAX(target, (int64_t)0);
 	*claim = TQ_MIN(*claim, target);
-	return target > *claim ? (uint64_t)(target - *claim) : 0;
+	return (uint64_t)(target - *claim);
 }
 
 /* Everybody's part of what nobody claims yet. */
@@ -313,7 +331,7 @@ static void claims(struct tq_lend *h, enum kind k, uint64_t dt_ns)
 		claim[i] = (struct tq_lend_claim){ .weight = TQ_MAX(w->said.weight, 1UL) };
 		if (!w->joined)
 			continue;
-		claim[i].demand = demand_of(h, w, k);
+		claim[i].demand = demand_of(h, w, k, TQ_MAX(dt_ns, TQ_LEND_PERIOD_NS));
 		if (k == BYTES)
 			claim[i].floor = tq_muldiv_u64(w->said.min_bytes_s, dt_ns, TQ_NS_PER_S);
 		amount -= *claim_of(w, k);
@@ -340,7 +358,6 @@ static void give(struct tq_lend *h, uint32_t worker, enum kind k, uint64_t units
 	*at(&grant->credit, k) += units;
 	*claim_of(w, k) -= (int64_t)units;
 	*need -= TQ_MIN(*need, units); /* until it says more */
-	w->fed = w->said.waiting;
 }
 
 static uint32_t grants(struct tq_lend *h, enum kind k, struct tq_lend_grant *ret_grant)
@@ -419,8 +436,7 @@ static uint32_t divide_policy(struct tq_lend *h, struct tq_lend_grant *ret_grant
 		return 0;
 	for (uint32_t i = 0; i < TQ_WORKERS_MAX; i++) {
 		const struct tq_lend_holder *w = &h->holder[i];
-		bool in = w->joined &&
-			  (w->said.waiting || w->said.used.frames != w->used_then.frames);
+		bool in = w->joined && (w->said.waiting || w->moved);
 
 		claim[i].weight = TQ_MAX(w->said.weight, 1UL);
 		claim[i].demand = in ? UINT64_MAX : 0;
@@ -462,8 +478,8 @@ uint32_t tq_lend_divide(struct tq_lend *h, uint64_t now_ns, struct tq_lend_grant
 	for (uint32_t i = 0; i < TQ_WORKERS_MAX; i++) {
 		struct tq_lend_holder *w = &h->holder[i];
 
-		active |= w->joined && w->said.used.frames != w->used_then.frames;
-		w->used_then = w->said.used;
+		active |= w->joined && w->moved;
+		w->moved = false;
 		w->starving = w->starving && lacks(h, &w->said);
 	}
 	h->divided_ns = now_ns;
@@ -483,7 +499,8 @@ void tq_lend_undo(struct tq_lend *h, uint32_t worker, const struct tq_credit *cr
 	w->claim_frames += (int64_t)credit->frames;
 	h->bytes.balance_n += (int64_t)credit->bytes * UNIT_N;
 	h->frames.balance_n += (int64_t)credit->frames * UNIT_N;
-	w->said.need.bytes = TQ_MAX(w->said.need.bytes, 1UL);
+	w->said.need.bytes += credit->bytes;
+	w->said.need.frames += credit->frames;
 	w->starving = w->said.waiting;
 	w->weight = 0; /* to be told again */
 	out_recount(h);
@@ -533,7 +550,8 @@ void tq_lease_granted(struct tq_lease *l, struct tq_sched *s, uint32_t limit,
 	recent->frames += credit->frames;
 	l->granted.bytes += credit->bytes;
 	l->granted.frames += credit->frames;
-	l->look_ns = TQ_MIN(l->look_ns, now_ns + TQ_LEND_SOON_NS);
+	/* Not before it had time to use it: "not hungry" would be taken for "wants no more". */
+	l->look_ns = now_ns + TQ_LEND_SOON_NS;
 	tq_sched_grant(s, limit, credit, now_ns);
 }
 
@@ -577,12 +595,17 @@ static bool differs(const struct tq_lend_report *a, const struct tq_lend_report 
 	       (b->waiting && (a->min_bytes_s != b->min_bytes_s || a->weight != b->weight));
 }
 
+static bool starves(const struct tq_lend_report *r)
+{
+	return r->waiting && (r->need.bytes || r->need.frames);
+}
+
 bool tq_lease_look(struct tq_lease *l, struct tq_sched *s, uint32_t limit, bool asked,
 		   uint64_t now_ns, struct tq_lend_report *ret_report)
 {
 	struct tq_limit_demand taken;
 	struct tq_credit expired;
-	bool holds, tell;
+	bool holds, hungry, again, tell;
 
 	tq_sched_limit_demand(s, limit, &taken);
 	holds = expire(l, &taken, now_ns, &expired);
@@ -598,10 +621,20 @@ bool tq_lease_look(struct tq_lease *l, struct tq_sched *s, uint32_t limit, bool 
 		.min_bytes_s = taken.active_min_bytes_s,
 		.weight = taken.active_weight,
 	};
-	tell = differs(&l->said, ret_report);
+	/* Before the first grant the home may not have known us: it is told again. */
+	hungry = starves(ret_report);
+	again = hungry && !l->granted.bytes && !l->granted.frames &&
+		now_ns - l->said_ns >= TQ_LEND_AGAIN_NS;
+	tell = again || differs(&l->said, ret_report);
+	l->look_ns = holds || tell ? now_ns + TQ_LEND_SOON_NS : TQ_TIME_NEVER_NS;
+	if (hungry && !l->granted.bytes && !l->granted.frames)
+		l->look_ns = TQ_MIN(l->look_ns, now_ns + TQ_LEND_AGAIN_NS);
+	/* Hunger is told at once, the rest once a period. */
+	if (!tell || (!hungry && now_ns - l->said_ns < TQ_LEND_PERIOD_NS))
+		return false;
 	l->said = *ret_report;
-	l->look_ns = holds || tell ? now_ns + TQ_LEND_PERIOD_NS : TQ_TIME_NEVER_NS;
-	return tell;
+	l->said_ns = now_ns;
+	return true;
 }
 
 void tq_lease_unsaid(struct tq_lease *l)

@@ -34,6 +34,7 @@
 #define TQ_LEND_SOON_NS 20000ULL    /* ... and so soon after the last time if somebody starves */
 /* What is not used so long after it was granted goes back; the age is known to half a period. */
 #define TQ_LEND_EXPIRE_NS 200000ULL
+#define TQ_LEND_AGAIN_NS 1000000ULL /* a first report that brought nothing is repeated */
 #define TQ_LEND_SLOTS 5
 
 /* Zero means "none" for max and pps. */
@@ -78,12 +79,13 @@ struct tq_lend_holder {
 	bool joined;
 	uint64_t epoch;
 	bool starving; /* waiting, and what it has does not let it start */
-	bool fed;      /* waiting, and not heard of since it was granted something */
 	/* by kind: limited since after it joined; it gets nothing before it joins anew */
 	bool apart[2];
 	struct tq_lend_report said;
-	struct tq_credit granted;   /* since it joined */
-	struct tq_credit used_then; /* at the last division */
+	struct tq_credit granted; /* since it joined */
+	struct tq_credit step;    /* used between its last two reports */
+	uint64_t used_ns;         /* of the last report that it had used something */
+	bool moved;               /* it used something since the last division */
 	/* what it was not granted yet, or had before its turn: units, may be negative */
 	int64_t claim_bytes, claim_frames;
 	uint64_t min_bytes_s; /* its part, as it was told */
@@ -120,8 +122,10 @@ bool tq_lend_alone(const struct tq_lend *h, uint32_t self);
 uint32_t tq_lend_divide(struct tq_lend *h, uint64_t now_ns, struct tq_lend_grant *ret_grant);
 /* A grant could not be sent. */
 void tq_lend_undo(struct tq_lend *h, uint32_t worker, const struct tq_credit *credit);
-/* All that is in the treasury, which is empty afterwards: the limit is not shared any more. */
-void tq_lend_close(struct tq_lend *h, uint64_t now_ns, struct tq_credit *ret_left);
+/* The limit is not shared any more, everybody has left: what is to be returned to its bucket
+ * (tq_sched_return()), of which that much is owed now. The treasury is empty afterwards. */
+void tq_lend_close(struct tq_lend *h, const struct tq_credit *owed, uint64_t now_ns,
+		   struct tq_credit *ret_left);
 
 /* The division itself: x_i = min(demand_i, floor_i + weight_i x lambda) with the smallest lambda
  * that spends amount or meets every demand; when the floors are more than amount, in proportion to
@@ -141,6 +145,7 @@ struct tq_lease {
 	uint64_t slot;
 	struct tq_credit recent[TQ_LEND_SLOTS];
 	struct tq_lend_report said;
+	uint64_t said_ns;
 	/* when to look again although nothing happened; TQ_TIME_NEVER_NS: no need to */
 	uint64_t look_ns;
 };

@@ -172,7 +172,7 @@ static void test_slow(void **state)
 
 static void test_out_has_its_place_in_the_depth(void **state)
 {
-	struct tq_credit opening = { 3028, 0 }, used = { 100, 1 }, left;
+	struct tq_credit opening = { 3028, 0 }, used = { 100, 1 }, none = { 0, 0 }, left;
 	struct tq_lend_report r = hungry(0, 1514);
 	struct tq_lend_grant grant[TQ_WORKERS_MAX];
 	struct tq_lend h;
@@ -181,20 +181,21 @@ static void test_out_has_its_place_in_the_depth(void **state)
 	tq_lend_init(&h, &slow, &opening, 1000);
 	tq_lend_report(&h, 3, 7, &r, 1000);
 	assert_int_equal(tq_lend_divide(&h, 1000, grant), 1u << 3);
-	assert_int_equal(grant[3].credit.bytes, 3028); /* nobody else asks */
+	/* what it needs, a piece, and a period's 12 bytes */
+	assert_int_equal(grant[3].credit.bytes, 3028);
 	/* An hour later: what is out still counts, though 4542 - 3028 were earned. */
 	tq_lend_leave(&h, 3, 6, &used, 3600 * TQ_NS_PER_S); /* of another epoch: nothing */
 	assert_false(tq_lend_alone(&h, 0));
 	assert_true(tq_lend_alone(&h, 3));
 	tq_lend_leave(&h, 3, 7, &used, 3600 * TQ_NS_PER_S);
 	assert_true(tq_lend_alone(&h, 0));
-	tq_lend_close(&h, 3600 * TQ_NS_PER_S, &left);
+	tq_lend_close(&h, &none, 3600 * TQ_NS_PER_S, &left);
 	assert_int_equal(left.bytes, 4542 - 100);
 }
 
 static void test_undo(void **state)
 {
-	struct tq_credit opening = { 3028, 0 }, left;
+	struct tq_credit opening = { 3028, 0 }, owed = { 7, 0 }, left;
 	struct tq_lend_report r = hungry(0, 1514);
 	struct tq_lend_grant grant[TQ_WORKERS_MAX];
 	struct tq_lend h;
@@ -206,8 +207,8 @@ static void test_undo(void **state)
 	tq_lend_undo(&h, 1, &grant[1].credit);
 	assert_true(h.due_ns <= 1000 + TQ_LEND_PERIOD_NS);
 	assert_int_equal(h.granted.bytes, 0);
-	tq_lend_close(&h, 1000, &left);
-	assert_int_equal(left.bytes, 3028);
+	tq_lend_close(&h, &owed, 1000, &left);
+	assert_int_equal(left.bytes, 3028 + 7);
 }
 
 /* A guarantee and a weight exist once: the parts add up to no more. */
@@ -286,11 +287,12 @@ static void test_lease(void **state)
 	assert_true(r.waiting);
 	assert_int_equal(r.need.bytes, 1514);
 	assert_false(tq_lease_look(&l, s, NODE, false, 3000, &r)); /* said already */
-	assert_true(l.look_ns == TQ_TIME_NEVER_NS);
-	tq_lease_granted(&l, s, NODE, &credit, 10 * US);
-	assert_int_equal(send_all(s, 10 * US), 0);
-	tq_lease_granted(&l, s, NODE, &one, 20 * US);
-	assert_int_equal(send_all(s, 20 * US), 1000);
+	assert_int_equal(l.look_ns, 3000 + TQ_LEND_AGAIN_NS);
+	assert_true(tq_lease_look(&l, s, NODE, false, 2000 + TQ_LEND_AGAIN_NS, &r)); /* again */
+	tq_lease_granted(&l, s, NODE, &credit, 2010 * US);
+	assert_int_equal(send_all(s, 2010 * US), 0);
+	tq_lease_granted(&l, s, NODE, &one, 2020 * US);
+	assert_int_equal(send_all(s, 2020 * US), 1000);
 	/* A change of policy brings no credit, nor does time. */
 	p.weight = 5;
 	tq_sched_node_set(s, NODE, &p, TQ_NS_PER_S);

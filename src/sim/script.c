@@ -15,7 +15,8 @@
  *                                    ring takes
  *   stop NAME / start NAME           flows
  *   run TIME                         "10ms"
- *   set PATH VALUE | add PATH [YAML] | del PATH | apply FILE        a change of the configuration
+ *   set PATH VALUE | add PATH [YAML] | del PATH | apply FILE        a change of the configuration;
+ *                                    FILE is beside the scenario
  *   refuse set|add|del ...           the same, and it must be refused
  *   cost [step=N] [visit=N] [frame=N] [drop=N] [copy=N]
  *                                    from now on work takes so many cycles, each a virtual ns
@@ -301,7 +302,12 @@ static int change(struct script *x, const char *what, const char *path, const ch
 	int err;
 
 	if (strcmp(what, "apply") == 0) {
-		err = tq_conf_load(path, &conf, reterr);
+		const char *slash = strrchr(x->path, '/');
+		char file[LINE_MAX_BYTES];
+
+		snprintf(file, sizeof(file), "%.*s%s", slash ? (int)(slash + 1 - x->path) : 0,
+			 x->path, path);
+		err = tq_conf_load(file, &conf, reterr);
 	} else {
 		conf = tq_conf_copy(tq_control_conf(x->s->c));
 		tq_verify(conf);

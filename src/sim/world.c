@@ -37,6 +37,7 @@ static void fill_conf(struct sim *s, struct tq_control_conf *conf, struct tq_wor
 					       .kicked_burst = tq_sim_kicked_burst,
 					       .kick_add = tq_sim_kick_add,
 					       .kick_del = tq_sim_kick_del,
+					       .bell = tq_sim_bell,
 					       .cycles = tq_sim_cycles,
 					       .cycles_hz = TQ_SIM_CYCLES_HZ };
 	}

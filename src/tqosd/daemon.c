@@ -254,6 +254,11 @@ static int start_events(struct tq_daemon *d)
 	return 0;
 }
 
+static void bell(void *ctx)
+{
+	tq_kickset_ring_bell(((struct lane *)ctx)->kickset);
+}
+
 static int new_lanes(struct tq_daemon *d, const struct tq_daemon_conf *conf,
 		     struct tq_worker_io *io)
 {
@@ -271,6 +276,7 @@ static int new_lanes(struct tq_daemon *d, const struct tq_daemon_conf *conf,
 					       .kicked_burst = kicked_burst,
 					       .kick_add = kick_add,
 					       .kick_del = kick_del,
+					       .bell = bell,
 					       .cycles_hz = conf->facts->tsc_hz };
 	}
 	return 0;
