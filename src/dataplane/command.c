@@ -36,7 +36,9 @@ static void reset_ring(struct tq_ring *ring)
 {
 	ring->touched = ring->rx_armed = ring->bind_sent = ring->waited = false;
 	ring->unsignalled_ns = 0;
-	ring->rx_counted_descs = ring->rx_uncounted_frames = 0;
+	ring->rx_counted_descs = 0;
+	ring->rx_carry_descs = 0;
+	ring->rx_counted_frames = ring->port->counters.rx_frames;
 	ring->hold_deadline_ns = 0;
 	ring->hold_at_ns = 0; /* a full budget at the first look */
 	ring->hold_spent_dst = TQ_DST_NONE;

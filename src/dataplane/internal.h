@@ -228,7 +228,6 @@ TQ_INLINE struct tq_ring *tq_rx_ring(struct tq_worker *w, uint32_t port_id, uint
 }
 TQ_INLINE void tq_count_delivered(struct tq_ring *rx, uint32_t frame_bytes)
 {
-	rx->rx_uncounted_frames++;
 	rx->port->counters.rx_frames++;
 	rx->port->counters.rx_bytes += frame_bytes;
 }

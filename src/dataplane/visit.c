@@ -15,11 +15,9 @@ struct visit {
 	uint64_t pulled_bytes;  /* L2, against TQ_VISIT_BYTES_MAX */
 	uint32_t frames;        /* charged */
 	uint32_t descs;
-	uint32_t extra_descs; /* of these, receive descriptors beyond 4 a frame */
-	uint32_t extra_dst;   /* whose, the last time */
-	uint32_t done;        /* frames of the window to complete */
-	bool first;           /* the frame at hand is the head that was scheduled */
-	bool enough;          /* ended before its budget */
+	uint32_t done; /* frames of the window to complete */
+	bool first;    /* the frame at hand is the head that was scheduled */
+	bool enough;   /* ended before its budget */
 };
 
 static void count_taken(struct tq_ring *ring, struct visit *v, const struct tq_frame *frame)
@@ -46,19 +44,6 @@ static void charge(struct tq_worker *w, struct visit *v, const struct tq_frame *
 	v->frames++;
 }
 
-/* Descriptors are read ahead: only when all of them are used up is it known for how many frames. */
-static void count_extra(struct tq_ring *rx, struct visit *v)
-{
-	uint64_t descs = rx->vq.stats.descs - rx->rx_counted_descs;
-
-	if (TQ_UNLIKELY(descs > (uint64_t)TQ_RX_DESCS_FREE * rx->rx_uncounted_frames)) {
-		v->extra_descs += (uint32_t)descs - TQ_RX_DESCS_FREE * rx->rx_uncounted_frames;
-		v->extra_dst = rx->port->id;
-	}
-	rx->rx_counted_descs = rx->vq.stats.descs;
-	rx->rx_uncounted_frames = 0;
-}
-
 /* Returns false when the head has to wait. */
 static bool pull_unicast(struct tq_worker *w, struct tq_ring *ring, struct visit *v, uint32_t dst,
 			 const struct tq_frame *frame)
@@ -74,8 +59,6 @@ static bool pull_unicast(struct tq_worker *w, struct tq_ring *ring, struct visit
 		if (TQ_LIKELY(result == TQ_RX_OK)) {
 			tq_touch(w, rx);
 			tq_count_delivered(rx, frame->len_bytes);
-			if (TQ_UNLIKELY(rx->vq.rx_n == 0))
-				count_extra(rx, v);
 			tq_note_delivery(w, ring, dst);
 			ring->port->counters.tx_delivered_frames++;
 			charge(w, v, frame);
@@ -168,21 +151,40 @@ static void complete(struct tq_worker *w, struct tq_ring *ring, const struct vis
 	tq_touch(w, ring);
 }
 
-/* A receiver with many small buffers costs more than its sender can help: that part is the
- * receiver's. By descriptors, as nothing finer is measured. */
-static void count_visit(struct tq_worker *w, struct tq_port *port, const struct visit *v,
+/* Receive descriptors that were used up since the last visit to this ring, beyond 4 a frame, over
+ * all of them and the frames of the visit: the part of its cycles that is the receiver's.  They are
+ * read ahead: what one visit seems to use too few counts for the next.  Frames are counted by port:
+ * of one with several rings the others' count as well, to its favour. */
+static uint64_t receivers_part(struct tq_ring *rx, const struct visit *v, uint64_t cycles)
+{
+	const uint64_t frames = rx->port->counters.rx_frames;
+	const uint64_t descs = rx->vq.stats.descs - rx->vq.rx_n;
+	const int64_t used = (int64_t)(descs - rx->rx_counted_descs);
+	const int64_t free = (int64_t)(TQ_RX_DESCS_FREE * (frames - rx->rx_counted_frames));
+	int64_t extra = used - free + rx->rx_carry_descs;
+
+	rx->rx_counted_descs = descs;
+	rx->rx_counted_frames = frames;
+	rx->rx_carry_descs = (int32_t)(extra > 0 ? 0 : TQ_MAX(extra, -TQ_VISIT_DESCS_MAX));
+	if (TQ_LIKELY(extra <= 0))
+		return 0;
+	return tq_muldiv_u64(cycles, (uint64_t)extra, (uint64_t)used + v->done);
+}
+
+/* A receiver with many small buffers costs more than its sender can help. */
+static void count_visit(struct tq_worker *w, struct tq_ring *ring, const struct visit *v,
 			uint64_t *since)
 {
-	uint64_t now = tq_cycles(w), cycles = now - *since, extra;
+	uint64_t now = tq_cycles(w), cycles = now - *since, theirs;
+	struct tq_ring *rx = NULL;
 
 	*since = now;
-	if (TQ_UNLIKELY(v->extra_descs > 0)) {
-		extra = tq_muldiv_u64(TQ_MIN(cycles, w->cpu.visit_cycles),
-				      TQ_MIN(v->extra_descs, v->descs), v->descs);
-		cycles -= extra;
-		tq_count_cycles(w, w->port[v->extra_dst], extra);
-	}
-	tq_count_cycles(w, port, cycles);
+	if (v->frames > 0 && ring->dst_last != TQ_DST_NONE)
+		rx = tq_rx_ring(w, ring->dst_last, ring->index / 2);
+	theirs = rx ? receivers_part(rx, v, TQ_MIN(cycles, w->cpu.visit_cycles)) : 0;
+	if (TQ_UNLIKELY(theirs > 0))
+		tq_count_cycles(w, rx->port, theirs);
+	tq_count_cycles(w, ring->port, cycles - theirs);
 }
 
 /* One visit: pull what the scheduler allows, then say where the ring belongs now. */
@@ -217,7 +219,7 @@ static void visit(struct tq_worker *w, const struct tq_pick *pick, uint64_t *sin
 	w->did += v.frames + v.done + 1;
 	w->step_bytes += v.pulled_bytes;
 	w->step_descs += v.descs + (ring->vq.stats.descs - descs);
-	count_visit(w, port, &v, since);
+	count_visit(w, ring, &v, since);
 }
 
 void tq_run_visits(struct tq_worker *w)

@@ -71,9 +71,10 @@ struct tq_ring {
 	/* BLOCKED, BINDING: since when; POLLED: since when it is not looked at, or 0 */
 	uint64_t wait_since_ns;
 
-	/* rx: up to where descriptors were compared with frames, and frames since then */
-	uint64_t rx_counted_descs;
-	uint32_t rx_uncounted_frames;
+	/* rx: up to where descriptors were compared with frames of the port, and how many fewer
+	 * they were than was free */
+	uint64_t rx_counted_descs, rx_counted_frames;
+	int32_t rx_carry_descs;
 
 	/* head of a sending ring, classified */
 	uint32_t head_dst; /* port id, or TQ_DST_* of the dataplane */

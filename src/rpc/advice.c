@@ -109,6 +109,27 @@ static void link_share(struct scene *s)
 		s->tenant->tx.weight > 32767 ? 65535 : s->tenant->tx.weight * 2);
 }
 
+static void cpu_share(struct scene *s)
+{
+	const uint32_t weight = s->tenant->cpu_weight;
+	struct tq_worker_status worker;
+	struct tq_port_status st;
+
+	tq_control_port_status(s->c, (uint32_t)(s->port - s->m->ports), &st);
+	if (st.worker == TQ_ID_NONE) {
+		WHY(s, "the tenant had used its share of a worker's cycles, and is being moved");
+		COMMAND(s, "tqosctl show workers");
+		return;
+	}
+	tq_control_worker_status(s->c, st.worker, &worker);
+	WHY(s,
+	    "worker %u has no cycles to spare, and tenant %s had used its share: cpu.weight %u, "
+	    "%u tenants",
+	    st.worker, s->tenant->name, weight, worker.n_tenants);
+	COMMAND(s, "tqosctl set tenants.%s.cpu.weight %u", s->tenant->name,
+		weight > 32767 ? 65535 : weight * 2);
+}
+
 static void sched_wait(struct scene *s, enum tq_wait_reason wait)
 {
 	const char *port = "the port's", *tenant = "the tenant's",
@@ -139,8 +160,7 @@ static void sched_wait(struct scene *s, enum tq_wait_reason wait)
 		limit(s, NULL, "rx", &s->tenant->rx, wait == TQ_WAIT_RX_TENANT_PPS, receiver);
 		break;
 	case TQ_WAIT_CPU:
-		WHY(s, "tenant %s had used its share of the worker's cycles", s->tenant->name);
-		COMMAND(s, "tqosctl show workers");
+		cpu_share(s);
 		break;
 	case TQ_WAIT_NONE:
 	case TQ_WAIT_N:

@@ -217,8 +217,10 @@ int tq_control_tenant_delta(const struct tq_control *c, uint32_t tenant TQ_UNUSE
 {
 	*ret_old = (struct tq_tenant_sample){ .time_ns = c->sample_old.time_ns,
 					      .counters = c->sample_old.counters };
-	*ret_now = (struct tq_tenant_sample){ .time_ns = c->sample_now.time_ns,
-					      .counters = c->sample_now.counters };
+	*ret_now =
+		(struct tq_tenant_sample){ .time_ns = c->sample_now.time_ns,
+					   .cpu = { .cycles = 500000000, .held_ns = TQ_NS_PER_S },
+					   .counters = c->sample_now.counters };
 	return 0;
 }
 
@@ -230,6 +232,10 @@ int tq_control_worker_delta(const struct tq_control *c, uint32_t worker TQ_UNUSE
 	*ret_now = (struct tq_worker_sample){ .time_ns = c->sample_now.time_ns,
 					      .busy_cycles = 1000,
 					      .idle_cycles = 3000,
+					      .charged_cycles = 900,
+					      .stolen_cycles = 50,
+					      .own_cycles = 50,
+					      .saturated_cycles = 500,
 					      .frames = 10,
 					      .slept_ns = TQ_NS_PER_S };
 	return 0;

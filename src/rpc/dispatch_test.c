@@ -494,6 +494,17 @@ static void show_has_rates(void **state)
 	assert_int_equal(json_integer_value(json_object_get(p, "slept_ppm")), 200000);
 	assert_int_equal(json_integer_value(json_object_get(p, "busy_ppm")), 200000);
 	assert_int_equal(json_integer_value(json_object_get(p, "cycles_per_frame")), 100);
+	assert_int_equal(json_integer_value(json_object_get(p, "saturated_ppm")), 100000);
+	assert_int_equal(json_integer_value(json_object_get(p, "stolen_ppm")), 10000);
+	assert_int_equal(json_integer_value(json_object_get(p, "unshared_ppm")), 52631);
+	/* 500 M cycles and 1 s held, in 5 s of 1 GHz. */
+	f->control.facts.tsc_hz = 1000000000;
+	p = json_array_get(
+		json_object_get(result_of(f, "show", "{\"what\":\"tenants\"}"), "tenants"), 0);
+	p = json_object_get(p, "cpu");
+	assert_int_equal(json_integer_value(json_object_get(p, "weight")), 1);
+	assert_int_equal(json_integer_value(json_object_get(p, "time_ppm")), 100000);
+	assert_int_equal(json_integer_value(json_object_get(p, "held_ppm")), 200000);
 	p = result_of(f, "show", NULL);
 	assert_non_null(json_object_get(p, "tenants"));
 	assert_null(json_object_get(p, "config"));

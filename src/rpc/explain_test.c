@@ -68,6 +68,12 @@ static void shares_are_of_the_window_and_its_queues(void **state)
 	assert_ptr_equal(tq_rpc_limit(cause, 4), &cause[0]);
 	assert_int_equal(causes(c, 2, cause), 4);
 	assert_int_equal(cause[0].time_share_ppm, 250000);
+	/* Heads that wait for cycles, and rings that are not looked at for that reason. */
+	c->sample_now.tx.wait_ns[TQ_WAIT_CPU] = 1000000000;
+	c->sample_now.counters.wait_cpu_ns = 2000000000;
+	assert_int_equal(causes(c, 1, cause), 5);
+	assert_string_equal(tq_rpc_cause_name(&cause[0]), "cpu");
+	assert_int_equal(cause[0].time_share_ppm, 600000);
 }
 
 static void the_limit_begins_at_its_threshold(void **state)
@@ -130,6 +136,10 @@ static void each_cause_has_its_command(void **state)
 		  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_LINK_SHARE },
 		  "tqosctl set tenants.blue.tx.weight 4",
 		  "fabric (1Gbit)" },
+		{ 2,
+		  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_CPU },
+		  "tqosctl set tenants.blue.cpu.weight 2",
+		  "cpu.weight 1" },
 		{ 0, { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_PORT_PPS }, "", "removed" },
 		{ 2,
 		  { .kind = TQ_RPC_WAIT_BUFFERS },

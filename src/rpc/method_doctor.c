@@ -115,6 +115,27 @@ static void ports(const struct tq_control *c, struct tq_findings *f)
 		   unsealed);
 }
 
+/* In the last seconds: is there more work than time, and is the time its own? */
+static void worker_time(const struct tq_control *c, struct tq_findings *f, uint32_t i)
+{
+	struct tq_worker_sample old, now;
+	uint64_t all, saturated, stolen;
+
+	tq_control_worker_delta(c, i, 10ULL * 1000000000, &old, &now);
+	all = now.busy_cycles - old.busy_cycles + now.idle_cycles - old.idle_cycles;
+	saturated = now.saturated_cycles - old.saturated_cycles;
+	stolen = now.stolen_cycles - old.stolen_cycles;
+	if (saturated > all / 2)
+		WARN(f, "worker", "name one more CPU in host.workers, or see cpu.weight of tenants",
+		     "worker %u had more to do than time for %llu %% of the last seconds: tenants "
+		     "share it by cpu.weight",
+		     i, (unsigned long long)(saturated * 100 / all));
+	if (stolen > all / 20)
+		WARN(f, "worker", "isolate its CPU (see cpu isolation)",
+		     "worker %u was interrupted for %llu %% of the last seconds", i,
+		     (unsigned long long)(stolen * 100 / all));
+}
+
 static void workers(const struct tq_control *c, struct tq_findings *f)
 {
 	for (uint32_t i = 0; i < tq_control_n_workers(c); i++) {
@@ -128,6 +149,7 @@ static void workers(const struct tq_control *c, struct tq_findings *f)
 		else
 			OK(f, "worker", "worker %u on CPU %u was never away for more than %llu us",
 			   i, w.cpu, (unsigned long long)w.stall_ns_max / 1000);
+		worker_time(c, f, i);
 	}
 }
 

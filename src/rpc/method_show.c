@@ -216,6 +216,30 @@ static void tenant_limit(const struct tq_control *c, const struct tq_tenant *t, 
 	set_limited_by(o, cause, tq_rpc_causes(&sum_old, &sum_now, n_queues, cause));
 }
 
+/* Of one worker's time. */
+static uint64_t time_ppm(uint64_t cycles, uint64_t ns, uint64_t hz)
+{
+	uint64_t whole = tq_muldiv_u64(ns, hz, TQ_NS_PER_S);
+
+	return whole ? tq_muldiv_u64(cycles, 1000000, whole) : 0;
+}
+
+static json_t *tenant_cpu_json(const struct tq_control *c, const struct tq_tenant *t,
+			       const struct tq_tenant_sample *old,
+			       const struct tq_tenant_sample *now)
+{
+	const uint64_t ns = now->time_ns - old->time_ns;
+	json_t *o = json_object();
+
+	tq_json_set_u64(o, "weight", t->cpu_weight);
+	tq_json_set_u64(o, "time_ppm",
+			time_ppm(now->cpu.cycles - old->cpu.cycles, ns,
+				 tq_control_facts(c)->tsc_hz));
+	tq_json_set_u64(o, "held_ppm",
+			ns ? tq_muldiv_u64(now->cpu.held_ns - old->cpu.held_ns, 1000000, ns) : 0);
+	return o;
+}
+
 static json_t *tenant_json(const struct tq_control *c, uint32_t i)
 {
 	const struct tq_model *m = tq_control_model(c);
@@ -238,6 +262,7 @@ static json_t *tenant_json(const struct tq_control *c, uint32_t i)
 	tenant_limit(c, t, o);
 	tq_json_set_u64(o, "cycles", now.cpu.cycles);
 	tq_json_set_u64(o, "window_cycles", now.cpu.cycles - old.cpu.cycles);
+	json_object_set_new(o, "cpu", tenant_cpu_json(c, t, &old, &now));
 	return o;
 }
 
@@ -251,6 +276,26 @@ static json_t *show_tenants(const struct tq_control *c)
 }
 
 /* ---- workers, links, drops ---- */
+
+/* Whose were the cycles of the last seconds? */
+static void set_cycles(json_t *o, const struct tq_worker_sample *old,
+		       const struct tq_worker_sample *now, uint64_t awake_ppm)
+{
+	uint64_t busy = now->busy_cycles - old->busy_cycles;
+	uint64_t all = busy + now->idle_cycles - old->idle_cycles;
+	uint64_t stolen = now->stolen_cycles - old->stolen_cycles;
+	uint64_t charged = now->charged_cycles - old->charged_cycles, worked;
+
+	/* counters of one worker, but not of one moment */
+	worked = TQ_MAX(busy, stolen + charged) - stolen;
+	tq_json_set_u64(o, "saturated_ppm",
+			all ? tq_muldiv_u64(now->saturated_cycles - old->saturated_cycles,
+					    awake_ppm, all)
+			    : 0);
+	tq_json_set_u64(o, "stolen_ppm", all ? tq_muldiv_u64(stolen, awake_ppm, all) : 0);
+	tq_json_set_u64(o, "unshared_ppm",
+			worked ? tq_muldiv_u64(worked - charged, 1000000, worked) : 0);
+}
 
 static json_t *worker_json(const struct tq_control *c, uint32_t i)
 {
@@ -276,6 +321,7 @@ static json_t *worker_json(const struct tq_control *c, uint32_t i)
 	tq_json_set_u64(o, "busy_ppm",
 			cycles ? tq_muldiv_u64(1000000 - slept_ppm, busy, cycles) : 0);
 	tq_json_set_u64(o, "slept_ppm", slept_ppm);
+	set_cycles(o, &old, &now, 1000000 - slept_ppm);
 	tq_json_set_u64(o, "cycles_per_frame",
 			now.frames > old.frames ? busy / (now.frames - old.frames) : 0);
 	tq_json_set_u64(o, "stall_max_ns", w.stall_ns_max);

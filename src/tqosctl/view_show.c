@@ -43,10 +43,12 @@ static void add_limited_by(struct tq_table *t, const json_t *o)
 
 void tq_view_tenants(FILE *out, const json_t *result)
 {
-	static const char *const heads[] = { "TENANT",  ">PORTS",   ">TX RATE",   ">MIN",
-					     ">MAX",    ">PPS MAX", ">WEIGHT",    ">RX RATE",
-					     ">RX MAX", ">DROPS/s", "LIMITED BY", NULL };
+	static const char *const heads[] = { "TENANT",     ">PORTS",   ">TX RATE",    ">MIN",
+					     ">MAX",       ">PPS MAX", ">WEIGHT",     ">RX RATE",
+					     ">RX MAX",    ">CPU",     ">CPU WEIGHT", ">DROPS/s",
+					     "LIMITED BY", NULL };
 	const json_t *rows = part(result, "tenants");
+	char share[TQ_FMT_MAX];
 	struct tq_table t;
 	json_t *o;
 	size_t i;
@@ -66,6 +68,8 @@ void tq_view_tenants(FILE *out, const json_t *result)
 		tq_table_add(&t, "%" PRIu64, tq_j_u64(tx, "weight"));
 		add_rate(&t, rx);
 		add_limit(&t, rx, "max_bits_s");
+		tq_table_add(&t, "%s", tq_fmt_share(tq_j_u64(part(o, "cpu"), "time_ppm"), share));
+		tq_table_add(&t, "%" PRIu64, tq_j_u64(part(o, "cpu"), "weight"));
 		tq_table_add(&t, "%" PRIu64, tq_j_u64(o, "drop_rate_pps"));
 		add_limited_by(&t, o);
 	}
@@ -225,10 +229,10 @@ void tq_view_port(FILE *out, const json_t *p)
 
 void tq_view_workers(FILE *out, const json_t *result)
 {
-	static const char *const heads[] = { "WORKER",  ">CPU",      ">BUSY",
-					     ">ASLEEP", ">FRAMES/s", ">CYCLES/FRAME",
-					     ">PORTS",  ">TENANTS",  ">LONGEST STALL",
-					     NULL };
+	static const char *const heads[] = { "WORKER",     ">CPU",           ">BUSY",
+					     ">SATURATED", ">STOLEN",        ">ASLEEP",
+					     ">FRAMES/s",  ">CYCLES/FRAME",  ">PORTS",
+					     ">TENANTS",   ">LONGEST STALL", NULL };
 	char a[TQ_FMT_MAX], b[TQ_FMT_MAX], c[TQ_FMT_MAX];
 	const json_t *rows = part(result, "workers");
 	struct tq_table t;
@@ -241,6 +245,8 @@ void tq_view_workers(FILE *out, const json_t *result)
 		tq_table_add(&t, "%" PRIu64, tq_j_u64(o, "worker"));
 		tq_table_add(&t, "%" PRIu64, tq_j_u64(o, "cpu"));
 		tq_table_add(&t, "%s", tq_fmt_share(tq_j_u64(o, "busy_ppm"), a));
+		tq_table_add(&t, "%s", tq_fmt_share(tq_j_u64(o, "saturated_ppm"), a));
+		tq_table_add(&t, "%s", tq_fmt_share(tq_j_u64(o, "stolen_ppm"), a));
 		tq_table_add(&t, "%s", tq_fmt_share(tq_j_u64(o, "slept_ppm"), b));
 		tq_table_add(&t, "%" PRIu64, tq_j_u64(o, "rate_pps"));
 		tq_table_add(&t, "%" PRIu64, tq_j_u64(o, "cycles_per_frame"));
@@ -391,9 +397,9 @@ static void bar(char ret[BAR_CELLS + 3], const json_t *tx)
 
 static void top_tenants(FILE *out, const json_t *rows)
 {
-	static const char *const heads[] = { "TENANT",   ">TX RATE",       ">MIN",
-					     ">MAX",     "OF MAX (| MIN)", ">TX PPS",
-					     ">RX RATE", "LIMITED BY",     NULL };
+	static const char *const heads[] = { "TENANT",         ">TX RATE", ">MIN",     ">MAX",
+					     "OF MAX (| MIN)", ">TX PPS",  ">RX RATE", ">CPU",
+					     "LIMITED BY",     NULL };
 	char cells[BAR_CELLS + 3], text[TQ_FMT_MAX];
 	struct tq_table t;
 	json_t *o;
@@ -412,6 +418,7 @@ static void top_tenants(FILE *out, const json_t *rows)
 		tq_table_add(&t, "%s", *cells ? cells : "-");
 		tq_table_add(&t, "%s", tq_fmt_pps(tq_j_u64(tx, "rate_pps"), text));
 		add_rate(&t, part(o, "rx"));
+		tq_table_add(&t, "%s", tq_fmt_share(tq_j_u64(part(o, "cpu"), "time_ppm"), text));
 		add_limited_by(&t, o);
 	}
 	tq_table_end(&t, out, "no tenants");
