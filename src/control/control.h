@@ -163,9 +163,11 @@ struct tq_worker_status {
 	/* busy = charged to tenants + stolen + own (qos/cpu.h); saturated: of busy */
 	uint64_t charged_cycles, stolen_cycles, own_cycles, saturated_cycles;
 	char units
-		/* why units share this worker: "red, blue: link fabric has a capacity", may end
+		/* why units share this worker: "red, blue: link up0 is one device", may end
 		 * with "..." */
 		[512];
+	/* limits shared with other workers whose credit this one lends: "fabric, red tx" */
+	char homes[256];
 };
 uint32_t tq_control_n_workers(const struct tq_control *c);
 void tq_control_worker_status(const struct tq_control *c, uint32_t worker,
@@ -179,6 +181,19 @@ struct tq_link_status {
 };
 void tq_control_link_status(const struct tq_control *c, uint32_t link,
 			    struct tq_link_status *ret_status);
+
+/* A limit that several workers share by credit lent from its home; since it is shared. */
+struct tq_loan_status {
+	uint32_t home;                      /* worker */
+	uint32_t holders;                   /* workers that use it, home included if it does */
+	struct tq_credit granted, returned; /* returned: not used within TQ_LEND_EXPIRE_NS */
+	struct tq_credit lost; /* earned while somebody waited, and neither kept nor used */
+};
+/* False: it is not shared; *ret_loan is not touched. */
+bool tq_control_link_loan(const struct tq_control *c, uint32_t link,
+			  struct tq_loan_status *ret_loan);
+bool tq_control_tenant_loan(const struct tq_control *c, uint32_t tenant, bool tx,
+			    struct tq_loan_status *ret_loan);
 
 /* ---- the last seconds ---- */
 

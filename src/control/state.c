@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control/internal.h"
+#include "qos/lend.h"
 #include "virtio/nethdr.h"
 
 const struct tq_conf *tq_control_conf(const struct tq_control *c)
@@ -330,6 +331,78 @@ void tq_control_node_stats(const struct tq_control *c, enum tq_node_of of, uint3
 	}
 }
 
+/* ---- shared limits ---- */
+
+static uint64_t read_u64(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static struct tq_credit read_credit(const struct tq_credit *c)
+{
+	return (struct tq_credit){ read_u64(&c->bytes), read_u64(&c->frames) };
+}
+
+static bool loan_at(const struct tq_control *c, uint32_t home, uint32_t limit,
+		    struct tq_loan_status *ret)
+{
+	const struct tq_lend *h;
+
+	if (home == TQ_ID_NONE)
+		return false;
+	h = tq_worker_lend(c->worker[home], limit);
+	if (!h)
+		return false;
+	*ret = (struct tq_loan_status){ .home = home,
+					.granted = read_credit(&h->granted),
+					.returned = read_credit(&h->returned),
+					.lost = read_credit(&h->lost) };
+	for (uint32_t w = 0; w < c->n_workers; w++)
+		ret->holders += __atomic_load_n(&h->holder[w].joined, __ATOMIC_RELAXED);
+	return true;
+}
+
+bool tq_control_link_loan(const struct tq_control *c, uint32_t link,
+			  struct tq_loan_status *ret_loan)
+{
+	tq_verify(c->now.model && link < c->now.model->n_links);
+	return loan_at(c, c->now.link[link]->goal, TQ_LIMIT_LINK(c->now.link[link]->id), ret_loan);
+}
+
+bool tq_control_tenant_loan(const struct tq_control *c, uint32_t tenant, bool tx,
+			    struct tq_loan_status *ret_loan)
+{
+	const struct tq_ctl_tenant *t;
+
+	tq_verify(c->now.model && tenant < c->now.model->n_tenants);
+	t = c->now.tenant[tenant];
+	return loan_at(c, t->worker, tx ? TQ_NODE_TENANT_TX(t->id) : TQ_NODE_TENANT_RX(t->id),
+		       ret_loan);
+}
+
+static void name_home(char *text, size_t size_bytes, const char *name, const char *which)
+{
+	size_t at = strlen(text);
+
+	snprintf(text + at, size_bytes - at, "%s%s%s", at ? ", " : "", name, which);
+}
+
+static void name_homes(const struct tq_control *c, uint32_t worker, char *text, size_t size_bytes)
+{
+	struct tq_loan_status loan;
+
+	for (uint32_t i = 0; c->now.model && i < c->now.model->n_links; i++) {
+		if (tq_control_link_loan(c, i, &loan) && loan.home == worker)
+			name_home(text, size_bytes, c->now.link[i]->name, "");
+	}
+	for (uint32_t i = 0; c->now.model && i < c->now.model->n_tenants; i++) {
+		if (tq_control_tenant_loan(c, i, true, &loan) && loan.home == worker)
+			name_home(text, size_bytes, c->now.tenant[i]->name, " tx");
+		if (tq_control_tenant_loan(c, i, false, &loan) && loan.home == worker)
+			name_home(text, size_bytes, c->now.tenant[i]->name, " rx");
+	}
+}
+
 /* ---- workers and links ---- */
 
 void tq_control_worker_status(const struct tq_control *c, uint32_t worker,
@@ -364,6 +437,7 @@ void tq_control_worker_status(const struct tq_control *c, uint32_t worker,
 	for (uint32_t i = 0; c->now.model && i < c->now.model->n_tenants; i++)
 		ret_status->n_tenants += c->now.tenant[i]->workers >> worker & 1;
 	tq_place_explain(c, worker, ret_status->units, sizeof(ret_status->units));
+	name_homes(c, worker, ret_status->homes, sizeof(ret_status->homes));
 }
 
 void tq_control_link_status(const struct tq_control *c, uint32_t link,

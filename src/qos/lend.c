@@ -551,7 +551,9 @@ void tq_lease_granted(struct tq_lease *l, struct tq_sched *s, uint32_t limit,
 	l->granted.bytes += credit->bytes;
 	l->granted.frames += credit->frames;
 	/* Not before it had time to use it: "not hungry" would be taken for "wants no more". */
-	l->look_ns = now_ns + TQ_LEND_SOON_NS;
+	if (l->look_ns <= now_ns)
+		l->look_ns = now_ns + 1;
+	l->look_ns = TQ_MIN(l->look_ns, now_ns + TQ_LEND_SOON_NS);
 	tq_sched_grant(s, limit, credit, now_ns);
 }
 

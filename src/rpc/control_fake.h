@@ -202,6 +202,17 @@ void tq_control_link_status(const struct tq_control *c TQ_UNUSED, uint32_t link,
 	*ret_status = (struct tq_link_status){ .worker = TQ_ID_NONE, .is_device = link > 0 };
 }
 
+bool tq_control_link_loan(const struct tq_control *c TQ_UNUSED, uint32_t link,
+			  struct tq_loan_status *ret_loan)
+{
+	*ret_loan = (struct tq_loan_status){ .home = 1,
+					     .holders = 2,
+					     .granted = { 3000, 2 },
+					     .returned = { 1000, 1 },
+					     .lost = { 7, 0 } };
+	return link == 0;
+}
+
 int tq_control_port_delta(const struct tq_control *c, uint32_t port TQ_UNUSED,
 			  uint64_t back_ns TQ_UNUSED, struct tq_port_sample *ret_old,
 			  struct tq_port_sample *ret_now)

@@ -324,6 +324,21 @@ static void get_has_text_and_canonical_numbers(void **state)
 			 TQ_RPC_REFUSED);
 }
 
+/* Who lends the credit of a link, and what became of it. */
+static void show_links_says_what_is_lent(void **state)
+{
+	struct fixture *f = *state;
+	const json_t *r, *loan;
+
+	r = result_of(f, "show", "{\"what\": \"links\"}");
+	loan = json_object_get(json_array_get(json_object_get(r, "links"), 0), "loan");
+	assert_int_equal(json_integer_value(json_object_get(loan, "home")), 1);
+	assert_int_equal(json_integer_value(json_object_get(loan, "holders")), 2);
+	assert_int_equal(json_integer_value(json_object_get(loan, "granted_bytes")), 3000);
+	assert_int_equal(json_integer_value(json_object_get(loan, "returned_frames")), 1);
+	assert_int_equal(json_integer_value(json_object_get(loan, "lost_bytes")), 7);
+}
+
 static void check_names_the_place(void **state)
 {
 	struct fixture *f = *state;
@@ -559,6 +574,7 @@ int main(void)
 		CASE(errors_of_control),
 		CASE(add_and_del),
 		CASE(get_has_text_and_canonical_numbers),
+		CASE(show_links_says_what_is_lent),
 		CASE(check_names_the_place),
 		CASE(apply_names_what_it_discards),
 		CASE(calls_that_outlive_their_client),

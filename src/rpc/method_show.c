@@ -316,6 +316,7 @@ static json_t *worker_json(const struct tq_control *c, uint32_t i)
 	tq_json_set_u64(o, "ports", w.n_ports);
 	tq_json_set_u64(o, "tenants", w.n_tenants);
 	tq_json_set_text(o, "units", w.units);
+	tq_json_set_text(o, "homes", w.homes);
 	tq_json_set_u64(o, "rate_pps",
 			ns ? tq_muldiv_u64(now.frames - old.frames, TQ_NS_PER_S, ns) : 0);
 	tq_json_set_u64(o, "busy_ppm",
@@ -338,6 +339,21 @@ static json_t *show_workers(const struct tq_control *c)
 	return rows;
 }
 
+static void set_loan(json_t *row, const char *key, const struct tq_loan_status *loan)
+{
+	json_t *o = json_object();
+
+	tq_json_set_u64(o, "home", loan->home);
+	tq_json_set_u64(o, "holders", loan->holders);
+	tq_json_set_u64(o, "granted_bytes", loan->granted.bytes);
+	tq_json_set_u64(o, "granted_frames", loan->granted.frames);
+	tq_json_set_u64(o, "returned_bytes", loan->returned.bytes);
+	tq_json_set_u64(o, "returned_frames", loan->returned.frames);
+	tq_json_set_u64(o, "lost_bytes", loan->lost.bytes);
+	tq_json_set_u64(o, "lost_frames", loan->lost.frames);
+	json_object_set_new(row, key, o);
+}
+
 static json_t *show_links(const struct tq_control *c)
 {
 	const struct tq_model *m = tq_control_model(c);
@@ -346,6 +362,7 @@ static json_t *show_links(const struct tq_control *c)
 	for (uint32_t i = 0; i < m->n_links; i++) {
 		const struct tq_link *l = &m->links[i];
 		struct tq_link_status st;
+		struct tq_loan_status loan;
 		json_t *o = json_object();
 		uint64_t promised = 0;
 
@@ -363,6 +380,8 @@ static json_t *show_links(const struct tq_control *c)
 		tq_json_set_bool(o, "rx_interrupt", st.has_rx_interrupt);
 		tq_json_set_u64(o, "tx_frames", st.counters.tx_frames);
 		tq_json_set_u64(o, "rx_frames", st.counters.rx_frames);
+		if (tq_control_link_loan(c, i, &loan))
+			set_loan(o, "loan", &loan);
 		json_array_append_new(rows, o);
 	}
 	return rows;

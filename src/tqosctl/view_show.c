@@ -260,6 +260,9 @@ void tq_view_workers(FILE *out, const json_t *result)
 		if (tq_j_text(o, "units", NULL))
 			fprintf(out, "worker %" PRIu64 ": %s\n", tq_j_u64(o, "worker"),
 				tq_j_text(o, "units", ""));
+		if (tq_j_text(o, "homes", NULL))
+			fprintf(out, "worker %" PRIu64 " lends credit of: %s\n",
+				tq_j_u64(o, "worker"), tq_j_text(o, "homes", ""));
 	}
 }
 
@@ -297,6 +300,19 @@ void tq_view_links(FILE *out, const json_t *result)
 				     : "");
 	}
 	tq_table_end(&t, out, "no links");
+	json_array_foreach((json_t *)part(result, "links"), i, o)
+	{
+		const json_t *loan = part(o, "loan");
+
+		if (!json_is_object(loan))
+			continue;
+		fprintf(out,
+			"%s: shared by %" PRIu64 " workers, lent by worker %" PRIu64 ": %" PRIu64
+			" B granted, %" PRIu64 " B returned unused, %" PRIu64 " B lost\n",
+			tq_j_text(o, "name", "?"), tq_j_u64(loan, "holders"),
+			tq_j_u64(loan, "home"), tq_j_u64(loan, "granted_bytes"),
+			tq_j_u64(loan, "returned_bytes"), tq_j_u64(loan, "lost_bytes"));
+	}
 }
 
 static void drop_rows(struct tq_table *t, const json_t *rows, const char *kind)
