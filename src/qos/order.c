@@ -66,8 +66,10 @@ static uint64_t guar_clock(struct tq_sched *s, struct tq_inst *p, uint64_t now_n
 	if (vt_ns <= i->g_ns + ARREARS_NS)
 		return vt_ns;
 	late_ns = vt_ns - i->g_ns;
-	/* Two frames, of whichever sibling has the longest: one that blocks it, and its own. */
-	limit_ns = 2 * share_ns(s->node[i->node].inv_min, p->piece_bytes);
+	/* Two frames, of whichever sibling has the longest: one that blocks it, and its own. Short
+	 * visits of the others let the parent forget how long its own is; to cut its arrears before
+	 * its deadline would take from all of them. */
+	limit_ns = 2 * share_ns(s->node[i->node].inv_min, TQ_MAX(p->piece_bytes, i->piece_bytes));
 	limit_ns = TQ_MAX(limit_ns, ARREARS_NS);
 	if (late_ns > limit_ns) {
 		p->offset_ns += late_ns - limit_ns;
