@@ -6,6 +6,7 @@
 BUILD  ?= build
 GUEST  ?= uml
 TIME   ?= 60
+SEED   ?=
 T      ?=
 F      ?= $$(git ls-files -co --exclude-standard -- '*.c' '*.h')
 DESTDIR ?=
@@ -104,6 +105,11 @@ bench-sched: setup-check
 	@scripts/setup-build $(BUILD)/bench -Dbench=true
 	@TQ_BUILD_DIR=$(abspath $(BUILD))/bench bench/run sched
 
+# The scheduler on random trees with fresh seeds; a failure prints a small case.
+soak: setup-check
+	@scripts/setup-build $(BUILD)/check -Dasserts=true -Dwerror=true >/dev/null
+	@$(BUILD)/check/tests/model/soak $(TIME) $(SEED)
+
 clean:
 	rm -rf $(BUILD)
 
@@ -120,10 +126,11 @@ help:
 	@echo 'make bench-check [UPDATE=1] instructions per frame of the hot code against the baseline'
 	@echo 'make bench-peers            tqosd beside OVS-DPDK and testpmd, 5 rounds: table, JSON, SVG'
 	@echo 'make fuzz T=NAME [TIME=60]  libFuzzer on one target; without T the list of targets'
+	@echo 'make soak [TIME=60 SEED=N]  the scheduler on random trees against its references'
 	@echo 'make install                to DESTDIR/PREFIX (PREFIX=$(PREFIX))'
 	@echo 'make clean                  remove $(BUILD)'
 	@echo 'What is missing on the machine is installed first (as root), or the one command is printed:'
 	@echo 'scripts/bootstrap.sh --dry-run says what and why.'
 
 .PHONY: all setup-build setup-run setup-check setup-clang demo install check build-check check-full \
-	lint format asan ubsan fuzz bench bench-peers bench-sched setup-peers clean help
+	lint format asan ubsan fuzz soak bench bench-peers bench-sched setup-peers clean help

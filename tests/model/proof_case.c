@@ -87,7 +87,7 @@ static void draw_limits(struct gen *g, struct gen_node *n)
 	bool fluid = g->profile == PROOF_FLUID_TREES;
 
 	n->max = n->pps = n->burst = 0;
-	if (one_in(g, 3))
+	if (one_in(g, fluid ? 6 : 3))
 		n->max = TQ_MAX(n->min, rate(g, (double)g->capacity / 50, (double)g->capacity));
 	if (one_in(g, 8) && !fluid)
 		n->pps = TQ_MAX(2 * n->min / g->size_min, rate(g, (double)g->capacity / 1514 / 20,
@@ -326,7 +326,8 @@ static void queues(struct gen *g, const uint32_t *rx)
 	uint64_t links = g->c->links;
 
 	for (uint32_t i = 0; i < g->n; i++) {
-		uint32_t n = (uint32_t)between(g, 1, 2);
+		/* The fluid model knows one backlog a leaf. */
+		uint32_t n = g->profile == PROOF_FLUID_TREES ? 1 : (uint32_t)between(g, 1, 2);
 
 		if (g->node[i].kids || g->node[i].kind != TQ_NODE_TX)
 			continue;

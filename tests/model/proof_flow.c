@@ -9,8 +9,8 @@
 
 #include "proof_world.h"
 
-/* Between a leaf and its fluid service, at any depth; the burst, in pieces: a ceiling may have
- * saved that much and spend it later, at the cost of its siblings; and what a change may add. */
+/* Between a leaf and its fluid service, at any depth; the burst, in pieces: each ceiling may have
+ * saved that much and spend it later, at the cost of one sibling; and what a change may add. */
 #define PIECES 4
 #define BURST 8
 #define CHANGE 1
@@ -20,6 +20,15 @@ static double piece_bytes(const struct proof_world *w)
 {
 	/* A head of several segments arrives as one, whatever it is pulled as. */
 	return w->head_bytes + TQ_SCHED_QUANTUM_BYTES;
+}
+
+/* What a leaf may be off by, in pieces. */
+static double tolerance(const struct proof_world *w)
+{
+	const struct proof_fluid *f = &w->fluid;
+
+	return PIECES + BURST * f->ceilings + CHANGE * f->changes +
+	       (double)w->side[0].link[0].p.burst_bytes / piece_bytes(w);
 }
 
 static void collect(struct proof_world *w, uint32_t node, int parent)
@@ -42,6 +51,7 @@ static void collect(struct proof_world *w, uint32_t node, int parent)
 static void solve(struct proof_world *w)
 {
 	struct proof_fluid *f = &w->fluid;
+	uint32_t ceilings = 0;
 
 	for (uint32_t k = 0; k < f->n; k++) {
 		const struct proof_node *n = &w->side[0].node[f->id[k]];
@@ -58,8 +68,9 @@ static void solve(struct proof_world *w)
 		f->node[k].weight = n->p.weight;
 		f->node[k].priority = n->p.priority;
 		f->node[k].demand = f->backlog_bytes[k] > EMPTY_BYTES ? INFINITY : arrival;
-		f->ceilings |= n->p.max_bytes_s != 0;
+		ceilings += n->p.max_bytes_s != 0;
 	}
+	f->ceilings = TQ_MAX(f->ceilings, ceilings);
 	fluid_solve(f->node, (int)f->n, (double)w->side[0].link[0].p.capacity_bytes_s);
 }
 
@@ -134,7 +145,7 @@ void proof_flow_start(struct proof_world *w)
 		return;
 	allocate(w);
 	f->n = f->changes = 0;
-	f->ceilings = false;
+	f->ceilings = 0;
 	f->at_ns = w->now_ns;
 	for (uint32_t i = w->side[0].root_first; i != PROOF_NONE; i = w->side[0].node[i].next)
 		collect(w, i, -1);
@@ -170,7 +181,7 @@ void proof_flow_dropped(struct proof_world *w, uint32_t leaf)
 static void gap_check(struct proof_world *w, uint32_t k, uint64_t at_ns)
 {
 	struct proof_fluid *f = &w->fluid;
-	double pieces = PIECES + (f->ceilings ? BURST : 0) + CHANGE * f->changes, gap_ns;
+	double pieces = tolerance(w), gap_ns;
 
 	/* The model may see a backlog where the guest has none yet: only those that never stop. */
 	if (!isinf(f->arrival_bytes_s[k]) || f->node[k].got <= 0)
@@ -203,7 +214,7 @@ void proof_flow_end(struct proof_world *w)
 		return;
 	advance(w);
 	f->on = false;
-	pieces = PIECES + (f->ceilings ? BURST : 0) + CHANGE * f->changes;
+	pieces = tolerance(w);
 	for (uint32_t k = 0; k < f->n; k++) {
 		const struct proof_node *n = &w->side[0].node[f->id[k]];
 		double got = (double)(n->bytes - f->start_bytes[k]), off;

@@ -143,8 +143,8 @@ static void serve(struct proof_world *w, struct proof_side *sd, const struct tq_
 		proof_queue_want(sd, q, -1);
 		proof_queue_look(w, sd, real->queue);
 	}
-	if (proof_wants(w, PROOF_COUNTERS))
-		proof_check_counters(w, sd, real->head.leaf);
+	if (proof_wants(w, PROOF_COUNTERS) && sd->n_leaves < PROOF_LEAVES)
+		sd->leaf[sd->n_leaves++] = real->head.leaf;
 	w->looks = TQ_MIN(w->looks + LOOKS, (int64_t)1000000);
 	if (w->mutant != PROOF_MUTANT_NONE)
 		mutate_after(w);
@@ -166,6 +166,10 @@ static uint64_t step(struct proof_world *w, struct proof_side *sd)
 		break;
 	}
 	due_ns = tq_sched_next_ns(sd->s, w->now_ns);
+	/* Counters may lag inside a step of the worker; here it would end. */
+	for (; sd->n_leaves; sd->n_leaves--)
+		if (sd->node[sd->leaf[sd->n_leaves - 1]].exists && proof_wants(w, PROOF_COUNTERS))
+			proof_check_counters(w, sd, sd->leaf[sd->n_leaves - 1]);
 	if (due_ns && due_ns <= w->now_ns)
 		proof_fail(w, PROOF_CONSERVE, "next_ns says %lu ns ago", w->now_ns - due_ns);
 	if (w->mutant == PROOF_MUTANT_LATE && due_ns && due_ns != TQ_TIME_NEVER_NS)
@@ -279,6 +283,8 @@ void proof_run(const struct proof_case *c, uint32_t properties, enum proof_mutan
 	world_new(&w, c);
 	loop(&w);
 	if (ret->failed == PROOF_N) {
+		for (uint32_t k = 0; k < w.n_sides; k++)
+			tq_sched_next_ns(w.side[k].s, w.now_ns);
 		if (w.n_sides == 1)
 			proof_watch_end(&w);
 		proof_flow_before(&w);

@@ -12,6 +12,9 @@
 /* A guarantee that is late by more than 1 ms slows the clock of all (0010): then what is due is
  * less than what the line says. */
 #define SLOW_NS 990000
+/* Below an inner node a visit of short frames holds its siblings for a quantum, as one piece of
+ * that length would. */
+#define PIECE_MIN TQ_SCHED_QUANTUM_BYTES
 /* What may have been served in advance before anybody looked: one visit. */
 #define AHEAD_N (-(__int128)TQ_VISIT_BYTES_MAX * (__int128)TQ_NS_PER_S)
 #define TRIES 4 /* children looked at for a witness, per level */
@@ -119,8 +122,40 @@ static uint32_t links_below(const struct proof_side *sd, uint32_t node)
 	return links;
 }
 
+/* The longest piece that the queues below may bring, whether one of that length was pulled yet or
+ * not: nobody can know before. */
+static uint32_t own_bytes(const struct proof_side *sd, uint32_t node, uint64_t rate_bytes_s)
+{
+	const struct proof_node *n = &sd->node[node];
+	uint64_t whole_bytes;
+	uint32_t own = 0;
+
+	if (n->p.max_bytes_s)
+		rate_bytes_s = TQ_MIN(rate_bytes_s, n->p.max_bytes_s);
+	whole_bytes = tq_muldiv_u64(rate_bytes_s, TQ_SCHED_WHOLE_NS, TQ_NS_PER_S);
+	for (uint32_t i = n->queue_first; i != PROOF_NONE; i = sd->queue[i].next) {
+		const struct proof_queue *q = &sd->queue[i];
+		uint64_t piece = q->segment ? TQ_MAX(whole_bytes, (uint64_t)q->segment)
+					    : q->size_max;
+
+		piece = TQ_MIN(piece, (uint64_t)q->size_max);
+		own = TQ_MAX(own, (uint32_t)piece);
+	}
+	for (uint32_t i = n->first; i != PROOF_NONE; i = sd->node[i].next) {
+		uint32_t below = own_bytes(sd, i, rate_bytes_s);
+
+		own = TQ_MAX(own, below);
+	}
+	return own;
+}
+
 static void watch_restart(struct proof_world *w, struct proof_watch *g)
 {
+	uint64_t capacity = w->side[0].link[g->link].p.capacity_bytes_s;
+
+	g->own_bytes = own_bytes(&w->side[0], g->node, capacity ? capacity : UINT64_MAX);
+	/* Longer ones of before a change are still expected. */
+	g->own_bytes = TQ_MAX(g->own_bytes, w->side[0].node[g->node].piece_bytes);
 	g->since_ns = w->now_ns;
 	g->bytes = 0;
 	g->high_n = -(__int128)w->side[0].node[g->node].p.min_bytes_s * w->now_ns - g->prepaid_n;
@@ -315,11 +350,12 @@ static double bound_ns(const struct proof_world *w, const struct proof_watch *g)
 	const struct proof_side *sd = &w->side[0];
 	const struct proof_link *l = &sd->link[g->link];
 	double ns = GUARANTEE_NS, piece_n = (double)l->piece_bytes * 1e9;
+	double turn_n = TQ_MAX(piece_n, PIECE_MIN * 1e9);
 
 	if (l->p.capacity_bytes_s)
 		ns += piece_n / (double)l->p.capacity_bytes_s;
 	for (uint32_t i = sd->node[g->node].parent; i != PROOF_NONE; i = sd->node[i].parent)
-		ns += piece_n / (double)sd->node[i].p.min_bytes_s;
+		ns += turn_n / (double)sd->node[i].p.min_bytes_s;
 	return ns;
 }
 
@@ -334,14 +370,12 @@ static void prepaid_leak(struct proof_world *w, struct proof_watch *g, uint64_t 
 	g->prepaid_at_ns = at_ns;
 }
 
-/* Y, before a visit at at_ns with pieces of piece_bytes (0: there is none). */
-static void watch_check(struct proof_world *w, struct proof_watch *g, uint64_t at_ns,
-			uint32_t piece_bytes)
+/* Y, before a visit at at_ns. */
+static void watch_check(struct proof_world *w, struct proof_watch *g, uint64_t at_ns)
 {
 	const struct proof_node *n = &w->side[0].node[g->node];
 	uint64_t min = n->p.min_bytes_s;
 	uint64_t free_ns = free_since_ns(&w->side[0], g->witness, PROOF_NONE);
-	uint32_t own = TQ_MAX(piece_bytes, n->piece_bytes);
 	double behind_bytes, allowed_ns = bound_ns(w, g), ns;
 	__int128 y_n;
 
@@ -357,7 +391,7 @@ static void watch_check(struct proof_world *w, struct proof_watch *g, uint64_t a
 	    w->root_min_bytes_s > w->side[0].link[g->link].p.capacity_bytes_s)
 		return;
 	y_n = (__int128)g->bytes * TQ_NS_PER_S - (__int128)min * at_ns;
-	behind_bytes = (double)(g->high_n - y_n) / 1e9 - own;
+	behind_bytes = (double)(g->high_n - y_n) / 1e9 - g->own_bytes;
 	ns = behind_bytes * 1e9 / (double)min;
 	proof_note(w, PROOF_GUARANTEE, ns / allowed_ns);
 	if (ns > allowed_ns)
@@ -378,7 +412,7 @@ static void watch_served(struct proof_world *w, struct proof_watch *g, bool guar
 	if (guaranteed)
 		g->prepaid_n += (__int128)v->bytes * TQ_NS_PER_S;
 	/* No more than one visit is held against it, however long a visit without rivals was. */
-	ahead_n = (__int128)(TQ_SCHED_QUANTUM_BYTES + n->piece_bytes) * TQ_NS_PER_S;
+	ahead_n = (__int128)(TQ_SCHED_QUANTUM_BYTES + g->own_bytes) * TQ_NS_PER_S;
 	ahead_n = TQ_MIN(ahead_n, g->prepaid_n);
 	y_n = (__int128)g->bytes * TQ_NS_PER_S - (__int128)n->p.min_bytes_s * at_ns;
 	g->high_n = TQ_MAX(g->high_n, y_n - ahead_n);
@@ -392,7 +426,7 @@ static void level_visit(struct proof_world *w, const struct tq_pick *p, uint32_t
 	bool guaranteed = p->guaranteed >> n->level & 1;
 
 	if (n->watch >= 0) {
-		watch_check(w, &w->watch[n->watch], at_ns, v->piece_bytes);
+		watch_check(w, &w->watch[n->watch], at_ns);
 		watch_served(w, &w->watch[n->watch], guaranteed, v, at_ns);
 	}
 	if (!guaranteed && f) {
@@ -495,6 +529,5 @@ void proof_watch_restart(struct proof_world *w)
 void proof_watch_end(struct proof_world *w)
 {
 	for (uint32_t g = 0; g < w->n_watches; g++)
-		watch_check(w, &w->watch[g], w->now_ns,
-			    w->side[0].link[w->watch[g].link].piece_bytes);
+		watch_check(w, &w->watch[g], w->now_ns);
 }

@@ -28,6 +28,7 @@
 #define PROOF_FAMILIES 512
 #define PROOF_WATCHES 64
 #define PROOF_LEND_NS 100000
+#define PROOF_LEAVES 64
 
 struct proof_node {
 	bool exists, held;
@@ -79,6 +80,7 @@ struct proof_side {
 	uint32_t root_first; /* tenants that send */
 	struct proof_arrival *heap;
 	uint32_t n_heap, heap_room;
+	uint32_t leaf[PROOF_LEAVES], n_leaves; /* served since counters were compared */
 };
 
 /* A child that is runnable as long as its witness, a leaf with a greedy queue, has credit all the
@@ -103,7 +105,7 @@ struct proof_family {
 
 /* A guarantee: Y = S - min t may fall only so far below what it was. */
 struct proof_watch {
-	uint32_t node, witness, link;
+	uint32_t node, witness, link, own_bytes;
 	uint64_t since_ns, bytes;
 	__int128 prepaid_n, high_n; /* high: of Y - prepaid */
 	uint64_t prepaid_at_ns;
@@ -119,8 +121,7 @@ struct proof_fluid {
 	double *want_bytes, *backlog_bytes, *arrival_bytes_s; /* shape [n] */
 	uint64_t *start_bytes, *last_ns;
 	uint32_t *index; /* shape [nodes]; of a node in node */
-	uint32_t n;
-	bool ceilings;
+	uint32_t n, ceilings;
 };
 
 struct proof_world {
