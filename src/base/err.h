@@ -14,7 +14,7 @@
 
 struct tq_err {
 	int code;          /* -errno; 0 when nothing was set */
-	char path[192];    /* "tenants.red.tx.min"; empty when the error has no key */
+	char path[256];    /* "tenants.red.tx.min"; empty when the error has no key */
 	char file[256];    /* configuration file; empty when none */
 	int line, column;  /* from 1; 0 when none */
 	char message[320]; /* "4Gbit is above max 2Gbit (line 15)" */

@@ -24,7 +24,7 @@ static void sum_add(struct sum *s, const char *name, uint64_t bits_s)
 
 	if (bits_s == 0)
 		return;
-	s->bits_s += bits_s; /* 2048 times 10^12 at most */
+	s->bits_s += bits_s; /* at most 131072 classes times 10^12: 57 bits */
 	len = snprintf(term, sizeof(term), "%s%s %s", s->n++ ? " + " : "", name,
 		       tq_unit_print(TQ_UNIT_RATE, bits_s, rate));
 	if (used + (size_t)len + sizeof(" + ...") <= sizeof(s->text))
@@ -51,9 +51,10 @@ static const char *line_of(struct tq_build *b, const char *path, const char *see
 	return ret_text;
 }
 
-/* min <= max of one node. sum: its children's min, when that is where min comes from. */
+/* min <= max of one node. sum: its children's min, when that is where min comes from; kids: what
+ * they are. */
 static int check_max(struct tq_build *b, const char *base, const struct tq_shape *s,
-		     const struct sum *sum)
+		     const struct sum *sum, const char *kids)
 {
 	char min_path[TQ_PATH_MAX], max_path[TQ_PATH_MAX];
 	char min[TQ_UNIT_TEXT_MAX], max[TQ_UNIT_TEXT_MAX], at[300];
@@ -67,48 +68,82 @@ static int check_max(struct tq_build *b, const char *base, const struct tq_shape
 	if (s->set & TQ_SET_MIN)
 		return tq_build_refuse(b, min_path, "%s is above max %s%s", min, max,
 				       line_of(b, max_path, min_path, at, sizeof(at)));
-	return tq_build_refuse(b, max_path, "%s is below the %s that its ports are promised (%s)",
-			       max, min, sum->text);
+	return tq_build_refuse(b, max_path, "%s is below the %s that its %s are promised (%s)", max,
+			       min, kids, sum->text);
+}
+
+/* What the children of a node are promised: at most its min, which is at most its max. */
+static int check_sum(struct tq_build *b, const char *base, const struct tq_shape *s,
+		     const struct sum *sum, const char *kids)
+{
+	char path[TQ_PATH_MAX], x[TQ_UNIT_TEXT_MAX], y[TQ_UNIT_TEXT_MAX];
+
+	if (sum->bits_s <= s->min_bits_s)
+		return check_max(b, base, s, sum, kids);
+	tq_assert(s->set & TQ_SET_MIN);
+	snprintf(path, sizeof(path), "%s.tx.min", base);
+	tq_build_refuse(b, path, "%s is below the %s that its %s are promised (%s)",
+			rate(s->min_bits_s, x), rate(sum->bits_s, y), kids, sum->text);
+	tq_err_hint(b->err, "set %s to at least %s, or lower the %s' tx.min", path, y, kids);
+	return -EINVAL;
+}
+
+static int check_port(struct tq_build *b, const struct tq_tenant *t, const struct tq_port_conf *p)
+{
+	char base[TQ_OBJECT_PATH_MAX];
+	struct sum sum = { 0 };
+
+	for (uint32_t i = 0; i < p->n_classes; i++) {
+		const struct tq_class_conf *c = &p->classes[i];
+		int rc;
+
+		sum_add(&sum, c->name, c->tx.min_bits_s);
+		snprintf(base, sizeof(base), "tenants.%s.ports.%s.classes.%s", t->name, p->name,
+			 c->name);
+		rc = check_max(b, base, &c->tx, NULL, "");
+		if (rc < 0)
+			return rc;
+	}
+	snprintf(base, sizeof(base), "tenants.%s.ports.%s", t->name, p->name);
+	return check_sum(b, base, &p->tx, &sum, "classes");
 }
 
 static int check_tenant(struct tq_build *b, const struct tq_tenant *t)
 {
-	char base[TQ_OBJECT_PATH_MAX], path[TQ_PATH_MAX], x[TQ_UNIT_TEXT_MAX], y[TQ_UNIT_TEXT_MAX];
+	char base[TQ_OBJECT_PATH_MAX];
 	struct sum sum = { 0 };
-	int rc;
 
 	for (uint32_t i = 0; i < t->n_ports; i++) {
-		const struct tq_port_conf *p = &t->ports[i];
+		int rc = check_port(b, t, &t->ports[i]);
 
-		sum_add(&sum, p->name, p->tx.min_bits_s);
-		snprintf(base, sizeof(base), "tenants.%s.ports.%s", t->name, p->name);
-		rc = check_max(b, base, &p->tx, NULL);
 		if (rc < 0)
 			return rc;
+		sum_add(&sum, t->ports[i].name, t->ports[i].tx.min_bits_s);
 	}
 	snprintf(base, sizeof(base), "tenants.%s", t->name);
-	if (sum.bits_s > t->tx.min_bits_s) {
-		tq_assert(t->tx.set & TQ_SET_MIN);
-		snprintf(path, sizeof(path), "%s.tx.min", base);
-		tq_build_refuse(b, path, "%s is below the %s that its ports are promised (%s)",
-				rate(t->tx.min_bits_s, x), rate(sum.bits_s, y), sum.text);
-		tq_err_hint(b->err, "set %s to at least %s, or lower the ports' tx.min", path, y);
-		return -EINVAL;
-	}
-	return check_max(b, base, &t->tx, &sum);
+	return check_sum(b, base, &t->tx, &sum, "ports");
 }
 
-/* The key that promises something: the tenant's min, else that of its first port with one. */
+/* The key that promises something: the tenant's min, else that of its first port with one, else of
+ * that port's first class. */
 static void min_path(const struct tq_tenant *t, char ret_path[TQ_PATH_MAX])
 {
+	const struct tq_port_conf *p = t->ports, *end = t->ports + t->n_ports;
+	const struct tq_class_conf *c;
+
 	snprintf(ret_path, TQ_PATH_MAX, "tenants.%s.tx.min", t->name);
-	for (uint32_t i = 0; !(t->tx.set & TQ_SET_MIN) && i < t->n_ports; i++) {
-		if (!t->ports[i].tx.min_bits_s)
-			continue;
-		snprintf(ret_path, TQ_PATH_MAX, "tenants.%s.ports.%s.tx.min", t->name,
-			 t->ports[i].name);
+	if (t->tx.set & TQ_SET_MIN)
 		return;
-	}
+	while (p < end && !p->tx.min_bits_s)
+		p++;
+	tq_assert(p < end);
+	snprintf(ret_path, TQ_PATH_MAX, "tenants.%s.ports.%s.tx.min", t->name, p->name);
+	if (p->tx.set & TQ_SET_MIN)
+		return;
+	for (c = p->classes; !c->tx.min_bits_s; c++)
+		tq_assert(c < p->classes + p->n_classes);
+	snprintf(ret_path, TQ_PATH_MAX, "tenants.%s.ports.%s.classes.%s.tx.min", t->name, p->name,
+		 c->name);
 }
 
 static int check_link(struct tq_build *b, uint32_t index)

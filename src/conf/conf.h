@@ -52,7 +52,7 @@ int tq_conf_model(const struct tq_conf *conf, const char *runtime_dir, struct tq
 /* Changes; on failure the document means what it meant before.
  * Paths are "tenants.red.tx.max".
  *   set  one value, written as in the file: "2Gbit", "[0, 1]".  Objects on the way must exist.
- *   add  a new tenant, port, network or link; yaml is its content, NULL or "" for none.
+ *   add  a new tenant, port, class, network or link; yaml is its content, NULL or "" for none.
  *   del  a key (back to its default) or an object with all below it. */
 int tq_conf_set(struct tq_conf *conf, const char *path, const char *value, struct tq_err *reterr);
 int tq_conf_add(struct tq_conf *conf, const char *path, const char *yaml, struct tq_err *reterr);
@@ -103,7 +103,7 @@ int tq_conf_visit(const struct tq_conf *conf, const char *path,
 /* What differs, in the order of a then b. Values are compared by meaning: 1000Mbit is 1Gbit.
  * An object that is only in one of them has a row of its own with the text "{}". */
 struct tq_conf_change {
-	char path[192];
+	char path[256];
 	char *old_text; /* NULL: not in a */
 	char *new_text; /* NULL: not in b */
 };

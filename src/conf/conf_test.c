@@ -98,8 +98,8 @@ static const struct {
 	{ V "tenants: {red: {rx: {min: 1Mbit}}}\n",
 	  "t.yaml:2:22: tenants.red.rx.min: not supported yet (leave it out in this "
 	  "version)" },
-	{ V "tenants: {red: {ports: {p: {classes: {}}}}}\n",
-	  "t.yaml:2:29: tenants.red.ports.p.classes: not supported yet (leave it out in "
+	{ V "tenants: {red: {ports: {p: {rx: {min: 1Mbit}}}}}\n",
+	  "t.yaml:2:34: tenants.red.ports.p.rx.min: not supported yet (leave it out in "
 	  "this version)" },
 	{ V "tenants: {red: {ports: {p: {rx: {weight: 1}}}}}\n",
 	  "t.yaml:2:34: tenants.red.ports.p.rx.weight: not supported yet (leave it out in "

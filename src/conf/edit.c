@@ -74,7 +74,9 @@ static int no_object(const char *path, const struct tq_key *key, const char *nam
 {
 	size_t len = strcspn(key->pattern, ".") - 1; /* "tenants" without its s */
 
-	if (strstr(key->pattern, ".ports."))
+	if (strstr(key->pattern, ".classes."))
+		tq_err_set(reterr, -EINVAL, "there is no class %s", name);
+	else if (strstr(key->pattern, ".ports."))
 		tq_err_set(reterr, -EINVAL, "there is no port %s", name);
 	else
 		tq_err_set(reterr, -EINVAL, "there is no %.*s %s", (int)len, key->pattern, name);
@@ -203,6 +205,7 @@ int tq_conf_add(struct tq_conf *conf, const char *path, const char *yaml, struct
 	if (p.key->name[0] != '*') {
 		tq_err_set(reterr, -EINVAL, "is a key, not an object");
 		tq_err_hint(reterr, "use set; add makes tenants.NAME, tenants.NAME.ports.NAME, "
+				    "tenants.NAME.ports.NAME.classes.NAME, "
 				    "networks.NAME and links.NAME");
 		return -EINVAL;
 	}

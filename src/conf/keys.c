@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "conf/keys.h"
+#include "conf/match.h"
 #include "conf/model.h"
 
 #define NONE NULL

@@ -41,6 +41,7 @@ enum tq_key_type {
 	TQ_KEY_USER,  /* user or group, name or number */
 	TQ_KEY_OCTAL, /* permissions */
 	TQ_KEY_CPUS,  /* list of CPU numbers */
+	TQ_KEY_MATCH, /* rules of match.h */
 	TQ_KEY_GLOBS, /* one file pattern or a list */
 	TQ_KEY_TYPE_N
 };

@@ -22,7 +22,8 @@ static const char base[] = "version: 1\n"
 			   "  X:\n"
 			   "    tx: {max: 2Gbit}\n"
 			   "    rx: {max: 2Gbit}\n"
-			   "    ports: {X: {tx: {max: 1Gbit}, rx: {max: 1Gbit}}}\n"
+			   "    ports: {X: {tx: {max: 1Gbit}, rx: {max: 1Gbit},\n"
+			   "                classes: {X: {match: dscp ef, tx: {max: 500Mbit}}}}}\n"
 			   "  blue: {}\n";
 
 /* A value that is not the default, for every key that can be set. */
@@ -69,6 +70,13 @@ static const struct {
 	{ "tenants.*.ports.*.owner", "nobody" },
 	{ "tenants.*.ports.*.group", "users" },
 	{ "tenants.*.ports.*.mode_bits", "0600" },
+	{ "tenants.*.ports.*.classes.*.match", "dscp 45" },
+	{ "tenants.*.ports.*.classes.*.priority", "1" },
+	{ "tenants.*.ports.*.classes.*.tx.min", "50Mbit" },
+	{ "tenants.*.ports.*.classes.*.tx.max", "600Mbit" },
+	{ "tenants.*.ports.*.classes.*.tx.weight", "2" },
+	{ "tenants.*.ports.*.classes.*.tx.pps", "50pps" },
+	{ "tenants.*.ports.*.classes.*.tx.burst", "5KiB" },
 };
 
 static const char *other_value(const char *pattern)
@@ -105,6 +113,14 @@ static void print_port(FILE *out, const struct tq_port_conf *p)
 		fprintf(out, "%02x", p->mac[i]);
 	print_shape(out, &p->tx);
 	print_shape(out, &p->rx);
+	for (uint32_t i = 0; i < p->n_classes; i++) {
+		fprintf(out, "class %s %u %d ", p->classes[i].name, p->classes[i].priority,
+			p->classes[i].has_match);
+		print_shape(out, &p->classes[i].tx);
+	}
+	for (uint32_t i = 0; i < p->n_rules; i++)
+		fprintf(out, "rule %u %x %u %u\n", p->rules[i].cls, p->rules[i].fields,
+			p->rules[i].dscp_lo, p->rules[i].dscp_hi);
 }
 
 /* Everything a model says, as text; but not which keys were written: a mark alone is no effect. */
@@ -237,8 +253,8 @@ static void defaults_are_as_documented(void **state)
 		n++;
 	}
 	/* idle, memory, memory_size, accounting, mtu, 3 x weight, mode, queues, admin, hold, 3
-	 * features, mode_bits */
-	assert_int_equal(n, 16);
+	 * features, mode_bits, priority */
+	assert_int_equal(n, 18);
 	free(before);
 	tq_conf_free(conf);
 }

@@ -22,6 +22,8 @@ struct tq_model *tq_model_free(struct tq_model *m)
 	free(m->networks);
 	free(m->tenants);
 	free(m->ports);
+	free(m->classes);
+	free(m->rules);
 	free(m);
 	return NULL;
 }
@@ -43,8 +45,7 @@ static int no_memory(struct tq_build *b)
 	return tq_err_set(b->err, -ENOMEM, "out of memory");
 }
 
-/* The model's own copy of the file name. */
-static struct tq_pos own_pos(const struct tq_build *b, const struct tq_tree *node)
+struct tq_pos tq_build_pos(const struct tq_build *b, const struct tq_tree *node)
 {
 	struct tq_pos pos = node->pos;
 
@@ -112,7 +113,7 @@ static int fill_links(struct tq_build *b)
 					       TQ_LINKS_MAX);
 		link = &b->m->links[fabric ? TQ_LINK_FABRIC : b->m->n_links++];
 		strcpy(link->name, c->name);
-		link->pos = own_pos(b, c);
+		link->pos = tq_build_pos(b, c);
 		link->capacity_bits_s = number(c, "capacity", 0);
 		snprintf(path, sizeof(path), "links.%s.devargs", c->name);
 		if (text(c, "devargs", "", link->devargs, sizeof(link->devargs)) == fabric) {
@@ -128,7 +129,7 @@ static int fill_links(struct tq_build *b)
 	return 0;
 }
 
-static void fill_shape(const struct tq_tree *parent, const char *direction, struct tq_shape *s)
+void tq_build_shape(const struct tq_tree *parent, const char *direction, struct tq_shape *s)
 {
 	static const char *const names[] = { "min", "max", "weight", "pps", "burst" };
 	const struct tq_tree *node = tq_tree_find(parent, direction);
@@ -181,10 +182,11 @@ static int fill_port(struct tq_build *b, const struct tq_tree *node, uint32_t te
 	const struct tq_tree *features = tq_tree_find(node, "features");
 	const struct tq_tree *mac = tq_tree_find(node, "mac");
 	char path[TQ_OBJECT_PATH_MAX];
+	int rc;
 
 	strcpy(p->name, node->name);
 	p->tenant = tenant;
-	p->pos = own_pos(b, node);
+	p->pos = tq_build_pos(b, node);
 	p->mode = (enum tq_port_mode)number(node, "mode", TQ_PORT_SERVER);
 	p->queue_pairs = (uint32_t)number(node, "queues", 1);
 	p->mac_set = mac;
@@ -199,10 +201,11 @@ static int fill_port(struct tq_build *b, const struct tq_tree *node, uint32_t te
 	text(node, "owner", "", p->owner, sizeof(p->owner));
 	text(node, "group", "", p->group, sizeof(p->group));
 	p->hold_ns = number(node, "hold", 2 * TQ_NS_PER_MS);
-	fill_shape(node, "tx", &p->tx);
-	fill_shape(node, "rx", &p->rx);
+	tq_build_shape(node, "tx", &p->tx);
+	tq_build_shape(node, "rx", &p->rx);
 	snprintf(path, sizeof(path), "tenants.%s.ports.%s", b->m->tenants[tenant].name, p->name);
-	return fill_socket(b, node, path, p);
+	rc = fill_socket(b, node, path, p);
+	return rc < 0 ? rc : tq_build_classes(b, node, path, p);
 }
 
 static int fill_tenants(struct tq_build *b)
@@ -215,9 +218,9 @@ static int fill_tenants(struct tq_build *b)
 		struct tq_tenant *t = &m->tenants[m->n_tenants];
 
 		strcpy(t->name, c->name);
-		t->pos = own_pos(b, c);
-		fill_shape(c, "tx", &t->tx);
-		fill_shape(c, "rx", &t->rx);
+		t->pos = tq_build_pos(b, c);
+		tq_build_shape(c, "tx", &t->tx);
+		tq_build_shape(c, "rx", &t->rx);
 		t->cpu_weight = (uint32_t)number(tq_tree_find(c, "cpu"), "weight", 1);
 		t->ports = &m->ports[m->n_ports];
 		for (const struct tq_tree *p = ports ? ports->child : NULL; p; p = p->next) {
@@ -242,11 +245,14 @@ static int allocate(struct tq_build *b)
 	const struct tq_tree *networks = tq_tree_find(b->conf->root, "networks");
 	struct tq_model *m = b->m;
 	uint32_t n_tenants = tenants ? tenants->n_children : 0, n_ports = 0;
+	uint32_t n_classes = 0, n_rules = 0;
 
 	for (const struct tq_tree *c = tenants ? tenants->child : NULL; c; c = c->next) {
 		const struct tq_tree *ports = tq_tree_find(c, "ports");
 
 		n_ports += ports ? ports->n_children : 0;
+		for (const struct tq_tree *p = ports ? ports->child : NULL; p; p = p->next)
+			tq_build_classes_count(p, &n_classes, &n_rules);
 	}
 	if (n_ports > TQ_PORTS_MAX)
 		return tq_build_refuse(b, "tenants", "have %u ports, more than %d", n_ports,
@@ -254,10 +260,13 @@ static int allocate(struct tq_build *b)
 	m->links = calloc(TQ_LINKS_MAX, sizeof(*m->links));
 	m->tenants = calloc(n_tenants + 1, sizeof(*m->tenants));
 	m->ports = calloc(n_ports + 1, sizeof(*m->ports));
+	m->classes = calloc(n_classes + 1, sizeof(*m->classes));
+	m->rules = calloc(n_rules + 1, sizeof(*m->rules));
 	m->networks =
 		calloc((networks ? networks->n_children : 0) + n_tenants + 1, sizeof(*m->networks));
 	m->files = calloc(b->conf->n_files + 1, sizeof(*m->files));
-	if (!m->links || !m->tenants || !m->ports || !m->networks || !m->files)
+	if (!m->links || !m->tenants || !m->ports || !m->classes || !m->rules || !m->networks ||
+	    !m->files)
 		return no_memory(b);
 	for (; m->n_files < b->conf->n_files; m->n_files++) {
 		m->files[m->n_files] = strdup(b->conf->files[m->n_files]);
@@ -277,7 +286,7 @@ static int fill_network(struct tq_build *b, const struct tq_tree *node, struct t
 	char path[TQ_PATH_MAX];
 
 	strcpy(n->name, node->name);
-	n->pos = own_pos(b, node);
+	n->pos = tq_build_pos(b, node);
 	n->mtu = (uint16_t)number(node, "mtu", TQ_MTU_DEFAULT);
 	n->mtu_set = tq_tree_find(node, "mtu");
 	n->vlan = (uint16_t)number(node, "vlan", 0);

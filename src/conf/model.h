@@ -23,6 +23,7 @@
 #include "base/accounting.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/match.h"
 
 #define TQ_DEVARGS_MAX 256 /* bytes, NUL included */
 #define TQ_USER_MAX 33     /* bytes of a user or group name, NUL included */
@@ -99,6 +100,20 @@ struct tq_network {
 	struct tq_pos pos;
 };
 
+/* A traffic class of a port. */
+struct tq_class_conf {
+	char name[TQ_NAME_MAX]; /* "(rest)" when implicit */
+	uint32_t priority;      /* 0 .. 7, 0 first */
+	bool has_match;         /* else: what matches no class */
+	bool implicit;          /* not written: there is no class without match */
+	struct tq_shape tx;
+	struct tq_pos pos;
+};
+
+#define TQ_CLASS_PRIORITY_LAST 7
+#define TQ_CLASS_UNSET UINT32_MAX
+#define TQ_QUEUE_SHARED 0xff /* no class owns the queue */
+
 struct tq_port_conf {
 	char name[TQ_NAME_MAX];        /* unique in the host: commands name a port by it alone */
 	uint32_t tenant;               /* index in tq_model.tenants */
@@ -117,6 +132,16 @@ struct tq_port_conf {
 	char group[TQ_USER_MAX];   /* empty: host.vhost_group */
 	uint64_t hold_ns;
 	struct tq_shape tx, rx;
+	/* n_classes of them, in the order of the file, the implicit one last; inside
+	 * tq_model.classes. 0: the port is not divided */
+	struct tq_class_conf *classes;
+	uint32_t n_classes;
+	/* index of the class for what matches none; TQ_CLASS_UNSET without classes */
+	uint32_t rest;
+	/* of all classes, class by class; cls is an index in classes; inside tq_model.rules */
+	struct tq_match_rule *rules;
+	uint32_t n_rules;
+	uint8_t queue_class[TQ_QUEUE_PAIRS_MAX]; /* owner of a queue pair, or TQ_QUEUE_SHARED */
 	struct tq_pos pos;
 };
 
@@ -142,6 +167,10 @@ struct tq_model {
 	uint32_t n_tenants;
 	struct tq_port_conf *ports; /* all ports, tenant by tenant, in the order of the file */
 	uint32_t n_ports;
+	struct tq_class_conf *classes; /* all classes, port by port */
+	uint32_t n_classes;
+	struct tq_match_rule *rules;
+	uint32_t n_rules;
 	char **files; /* n_files names that tq_pos refers to */
 	uint32_t n_files;
 };
@@ -159,7 +188,7 @@ const struct tq_link *tq_model_find_link(const struct tq_model *m, const char *n
  * effect) and notes (the smallest mean frame at which the promised minimums fit). */
 struct tq_conf_note {
 	bool warning;
-	char path[192]; /* of the key or object it is about; may be empty */
+	char path[256]; /* of the key or object it is about; may be empty */
 	char text[320];
 	struct tq_pos pos; /* file owned by the model */
 };

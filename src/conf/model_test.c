@@ -438,6 +438,21 @@ static const struct {
 	{ V "tenants: {red: {tx: {pps: 1kpps}, ports: {p: {tx: {pps: 2kpps}}}}}\n",
 	  "W tenants.red.ports.p.tx.pps: never binds: the tenant's pps is 1kpps" },
 	{ V "tenants: {red: {tx: {max: 1Mbit}, ports: {p: {tx: {max: 1Mbit}}}}}\n", NULL },
+	{ V "tenants: {red: {ports: {p: {classes: {a: {match: dscp ef}}}}}}\n",
+	  "W tenants.red.ports.p.classes: a, (rest) share one queue: there max, pps and the order "
+	  "of frames hold, but min, weight and priority are promised only to a class with a queue "
+	  "of its own (match: \"queue N\")" },
+	{ V "tenants: {red: {ports: {p: {queues: 2, classes: {a: {match: queue 1}}}}}}\n", NULL },
+	{ V "tenants: {red: {ports: {p: {classes: {a: {match: queue 0}, b: {match: pcp 1}}}}}}\n",
+	  "W tenants.red.ports.p.classes: b never has a frame: all queues belong to other "
+	  "classes" },
+	{ V "tenants: {red: {ports: {p: {queues: 3, classes: {a: {match: queue 2}, b: {match: pcp "
+	    "1}}}}}}\n",
+	  "W tenants.red.ports.p.classes: b, (rest) share queues: there max, pps and the order of "
+	  "frames hold, but min, weight and priority are promised only to a class with a queue of "
+	  "its own (match: \"queue N\")" },
+	{ V "tenants: {red: {ports: {p: {tx: {max: 1Mbit}, classes: {a: {tx: {max: 2Mbit}}}}}}}\n",
+	  "W tenants.red.ports.p.classes.a.tx.max: never binds: the port's max is 1Mbit" },
 };
 
 static void notes_say_what_the_promises_need(void **state)

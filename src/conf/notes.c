@@ -137,7 +137,7 @@ static void link_notes(const struct tq_model *m, struct notes *out)
 static void pps_note(const struct tq_model *m, const char *base, struct tq_pos pos,
 		     const struct tq_shape *s, uint64_t most_bytes, struct notes *out)
 {
-	char path[192], min[TQ_UNIT_TEXT_MAX], pps[TQ_UNIT_TEXT_MAX];
+	char path[256], min[TQ_UNIT_TEXT_MAX], pps[TQ_UNIT_TEXT_MAX];
 	uint64_t len;
 
 	if (!s->pps || !s->min_bits_s)
@@ -158,11 +158,12 @@ static void pps_note(const struct tq_model *m, const char *base, struct tq_pos p
 			 (unsigned long long)len);
 }
 
-/* Keys of one direction that change nothing. parent: NULL for a tenant. */
+/* Keys of one direction that change nothing. parent: NULL for a tenant; whose: what it is. */
 static void idle_keys(const char *base, const char *direction, struct tq_pos pos,
-		      const struct tq_shape *s, const struct tq_shape *parent, struct notes *out)
+		      const struct tq_shape *s, const struct tq_shape *parent, const char *whose,
+		      struct notes *out)
 {
-	char path[192], max[TQ_UNIT_TEXT_MAX];
+	char path[256], max[TQ_UNIT_TEXT_MAX];
 
 	if ((s->set & TQ_SET_BURST) && !s->max_bits_s) {
 		snprintf(path, sizeof(path), "%s.%s.burst", base, direction);
@@ -172,14 +173,112 @@ static void idle_keys(const char *base, const char *direction, struct tq_pos pos
 		return;
 	if (s->max_bits_s && parent->max_bits_s && s->max_bits_s > parent->max_bits_s) {
 		snprintf(path, sizeof(path), "%s.%s.max", base, direction);
-		note_add(out, true, pos, path, "never binds: the tenant's max is %s",
+		note_add(out, true, pos, path, "never binds: the %s's max is %s", whose,
 			 tq_unit_print(TQ_UNIT_RATE, parent->max_bits_s, max));
 	}
 	if (s->pps && parent->pps && s->pps > parent->pps) {
 		snprintf(path, sizeof(path), "%s.%s.pps", base, direction);
-		note_add(out, true, pos, path, "never binds: the tenant's pps is %s",
+		note_add(out, true, pos, path, "never binds: the %s's pps is %s", whose,
 			 tq_unit_print(TQ_UNIT_PPS, parent->pps, max));
 	}
+}
+
+/* Which classes may have frames on queues that no class owns, and how many such queues there are.
+ */
+static uint32_t sharing_classes(const struct tq_port_conf *p, bool shares[TQ_CLASSES_PORT_MAX],
+				uint32_t *ret_queues)
+{
+	uint32_t n = 0;
+
+	memset(shares, 0, TQ_CLASSES_PORT_MAX * sizeof(shares[0]));
+	for (uint32_t i = 0; i < p->n_rules; i++)
+		shares[p->rules[i].cls] |= !(p->rules[i].fields & TQ_MATCH_QUEUE);
+	shares[p->rest] = true;
+	for (uint32_t i = 0; i < p->n_classes; i++)
+		n += shares[i];
+	*ret_queues = 0;
+	for (uint32_t i = 0; i < p->queue_pairs; i++)
+		*ret_queues += p->queue_class[i] == TQ_QUEUE_SHARED;
+	return n;
+}
+
+/* "voice, web and 3 more" */
+static void print_classes(const struct tq_port_conf *p, const bool *shares, uint32_t n,
+			  char *ret_text, size_t size_bytes)
+{
+	uint32_t shown = 0;
+
+	ret_text[0] = '\0';
+	for (uint32_t i = 0; i < p->n_classes; i++) {
+		size_t used = strlen(ret_text);
+
+		if (!shares[i])
+			continue;
+		if (shown == 3 && n > 4) {
+			snprintf(ret_text + used, size_bytes - used, " and %u more", n - shown);
+			return;
+		}
+		snprintf(ret_text + used, size_bytes - used, "%s%.20s", used ? ", " : "",
+			 p->classes[i].name);
+		shown++;
+	}
+}
+
+/* qos.md section 7: until a ring offers more than its head, only ceilings and order hold for
+ * classes that share one. */
+static void sharing_notes(const char *base, const struct tq_port_conf *p, struct notes *out)
+{
+	bool shares[TQ_CLASSES_PORT_MAX];
+	uint32_t queues, n = sharing_classes(p, shares, &queues);
+	char path[TQ_OBJECT_PATH_MAX + 16], names[128];
+
+	snprintf(path, sizeof(path), "%s.classes", base);
+	print_classes(p, shares, n, names, sizeof(names));
+	if (queues == 0) {
+		for (uint32_t i = 0; i < p->n_classes; i++) {
+			if (!p->classes[i].implicit && shares[i] &&
+			    !memchr(p->queue_class, (int)i, p->queue_pairs))
+				note_add(out, true, p->classes[i].pos, path,
+					 "%s never has a frame: all queues belong to other classes",
+					 p->classes[i].name);
+		}
+		return;
+	}
+	if (n < 2)
+		return;
+	note_add(out, true, p->pos, path,
+		 "%s share %s: there max, pps and the order of frames hold, but min, weight and "
+		 "priority are promised only to a class with a queue of its own "
+		 "(match: \"queue N\")",
+		 names, queues == 1 ? "one queue" : "queues");
+}
+
+static void class_notes(const struct tq_model *m, const char *base, const struct tq_port_conf *p,
+			uint64_t most_bytes, struct notes *out)
+{
+	for (uint32_t i = 0; i < p->n_classes; i++) {
+		const struct tq_class_conf *c = &p->classes[i];
+		char path[TQ_OBJECT_PATH_MAX + TQ_NAME_MAX + 16];
+
+		snprintf(path, sizeof(path), "%s.classes.%s", base, c->name);
+		pps_note(m, path, c->pos, &c->tx, most_bytes, out);
+		idle_keys(path, "tx", c->pos, &c->tx, &p->tx, "port", out);
+	}
+	if (p->n_classes > 0)
+		sharing_notes(base, p, out);
+}
+
+static void port_notes(const struct tq_model *m, const struct tq_tenant *t,
+		       const struct tq_port_conf *p, struct notes *out)
+{
+	uint64_t most_bytes = (uint64_t)m->networks[p->network].mtu + TQ_ETH_HDR_BYTES;
+	char base[TQ_OBJECT_PATH_MAX];
+
+	snprintf(base, sizeof(base), "tenants.%s.ports.%s", t->name, p->name);
+	pps_note(m, base, p->pos, &p->tx, most_bytes, out);
+	idle_keys(base, "tx", p->pos, &p->tx, &t->tx, "tenant", out);
+	idle_keys(base, "rx", p->pos, &p->rx, &t->rx, "tenant", out);
+	class_notes(m, base, p, most_bytes, out);
 }
 
 int tq_model_notes(const struct tq_model *m, struct tq_conf_note **ret_notes, uint32_t *ret_n)
@@ -194,19 +293,12 @@ int tq_model_notes(const struct tq_model *m, struct tq_conf_note **ret_notes, ui
 
 		snprintf(base, sizeof(base), "tenants.%s", t->name);
 		pps_note(m, base, t->pos, &t->tx, most_bytes, &out);
-		idle_keys(base, "tx", t->pos, &t->tx, NULL, &out);
-		idle_keys(base, "rx", t->pos, &t->rx, NULL, &out);
+		idle_keys(base, "tx", t->pos, &t->tx, NULL, "", &out);
+		idle_keys(base, "rx", t->pos, &t->rx, NULL, "", &out);
 		if (t->n_ports == 0)
 			note_add(&out, true, t->pos, base, "has no port");
-		for (uint32_t k = 0; k < t->n_ports; k++) {
-			const struct tq_port_conf *p = &t->ports[k];
-
-			snprintf(base, sizeof(base), "tenants.%s.ports.%s", t->name, p->name);
-			pps_note(m, base, p->pos, &p->tx,
-				 (uint64_t)m->networks[p->network].mtu + TQ_ETH_HDR_BYTES, &out);
-			idle_keys(base, "tx", p->pos, &p->tx, &t->tx, &out);
-			idle_keys(base, "rx", p->pos, &p->rx, &t->rx, &out);
-		}
+		for (uint32_t k = 0; k < t->n_ports; k++)
+			port_notes(m, t, &t->ports[k], &out);
 	}
 	if (out.no_memory) {
 		free(out.note);

@@ -48,6 +48,9 @@ static void print_value(FILE *out, const struct tq_key *key)
 	case TQ_KEY_TEXT:
 		fprintf(out, "text, at most %llu bytes", (unsigned long long)key->hi);
 		break;
+	case TQ_KEY_MATCH:
+		fputs("rules, see below", out);
+		break;
 	case TQ_KEY_MAC:
 		fputs("`\"52:54:00:00:00:01\"`", out);
 		break;
@@ -111,6 +114,18 @@ void tq_keys_print_reference(FILE *out)
 	fputs("| key | value | default | meaning |\n|---|---|---|---|\n", out);
 	for (unsigned i = 0; (key = tq_key_at(i)); i++)
 		print_key(out, key);
+	fputs("\n`match` is one or more rules with `;` between them; a frame is in the class when "
+	      "one of them holds.\n"
+	      "A rule is one or more terms with blanks between them, all of which must hold:\n"
+	      "`dscp 46`, `dscp ef`, `dscp af41`, `dscp 32-63`; `pcp 5` (of frames with a "
+	      "priority tag, VLAN 0);\n"
+	      "`proto tcp`, `proto udp`, `proto icmp`, `proto 47`; `src 10.0.0.0/8`, "
+	      "`dst 2001:db8::/32`;\n"
+	      "`sport 5060`, `dport 5060-5061`; or `queue 1` alone: the class owns that queue pair "
+	      "with all its\n"
+	      "frames. Of several classes that match, the first in the file has the frame. See "
+	      "[classes](../explain/classes.md).\n",
+	      out);
 	fputs("\nA tenant may have several networks, a network has one tenant, and a port is in "
 	      "one network of its\n"
 	      "tenant: the one it names, else the tenant's only one, else the one with the "

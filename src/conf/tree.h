@@ -14,7 +14,8 @@
 #include "conf/keys.h"
 
 #define TQ_PATH_MAX sizeof(((struct tq_err *)0)->path)
-#define TQ_OBJECT_PATH_MAX 160 /* "tenants.NAME.ports.NAME" with the longest names is 142 bytes */
+/* "tenants.NAME.ports.NAME.classes.NAME" with the longest names has 214 bytes. */
+#define TQ_OBJECT_PATH_MAX 224
 
 struct tq_tree {
 	char *name; /* NULL: the root, or an entry of a list */

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "conf/keys.h"
+#include "conf/match.h"
 #include "conf/units.h"
 
 bool tq_name_ok(const char *name)
@@ -201,6 +202,14 @@ static int text_value(const struct tq_key *key, const char *text, struct tq_err 
 	return 0;
 }
 
+static int match_value(const struct tq_key *key, const char *text, struct tq_err *reterr)
+{
+	uint32_t n;
+	int rc = text_value(key, text, reterr);
+
+	return rc < 0 ? rc : tq_match_parse(text, NULL, &n, reterr);
+}
+
 static int user_value(const struct tq_key *key, const char *text, struct tq_err *reterr)
 {
 	uint64_t number;
@@ -250,6 +259,8 @@ int tq_key_parse(const struct tq_key *key, const char *text, uint64_t *ret_numbe
 		return user_value(key, text, reterr);
 	case TQ_KEY_OCTAL:
 		return octal_value(key, text, ret_number, reterr);
+	case TQ_KEY_MATCH:
+		return match_value(key, text, reterr);
 	case TQ_KEY_TEXT:
 	case TQ_KEY_GLOBS:
 		return text_value(key, text, reterr);

@@ -15,6 +15,7 @@ void tq_running_done(struct tq_running *run)
 	free(run->network);
 	free(run->link);
 	free(run->port);
+	free(run->class_slot);
 	tq_model_free(run->model);
 	tq_conf_free(run->conf);
 	memset(run, 0, sizeof(*run));
@@ -90,6 +91,8 @@ static void commit_port(struct tq_plan *plan, uint32_t i)
 	p->network = network;
 	p->mac_conf = conf->mac_set ? tq_mac_load(conf->mac) : 0;
 	p->goal = plan->run.network[conf->network]->worker;
+	tq_classes_commit(p, plan->run.class_slot + (conf->classes - plan->run.model->classes),
+			  conf->n_classes);
 	commit_attach(p, &plan->port[i]);
 	if (!plan->port[i].is_new)
 		return;

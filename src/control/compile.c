@@ -2,6 +2,7 @@
  * Copyright the tenant-qos authors */
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/fixed.h"
@@ -96,7 +97,7 @@ static uint32_t n_copies(const struct tq_compile_in *in, uint32_t ti)
 static uint32_t count_nodes(const struct tq_compile_in *in)
 {
 	const struct tq_model *m = in->model;
-	uint32_t n = 0;
+	uint32_t n = m->n_classes;
 
 	for (uint32_t t = 0; t < m->n_tenants; t++) {
 		uint32_t kinds = tenant_has_rx(&m->tenants[t]) ? 2 : 1;
@@ -206,6 +207,32 @@ static void add_tenant_nodes(const struct tq_compile_in *in, struct tq_snapshot 
 	}
 }
 
+static void compile_classes(const struct tq_compile_in *in, struct tq_snapshot *snap, uint32_t pi,
+			    uint32_t worker)
+{
+	const struct tq_port_conf *conf = &in->model->ports[pi];
+	struct tq_snap_port *p = &snap->port[in->port[pi].id];
+	const uint8_t *slot;
+
+	if (conf->n_classes == 0)
+		return;
+	slot = in->class_slot + (conf->classes - in->model->classes);
+	for (uint32_t k = 0; k < conf->n_classes; k++) {
+		uint32_t node = TQ_NODE_CLASS_TX(TQ_CLASS_ID(in->port[pi].id, (uint32_t)slot[k]));
+
+		add_node(in, snap, node, TQ_NODE_PORT_TX(in->port[pi].id), worker, TQ_NODE_TX,
+			 &conf->classes[k].tx);
+		snap->node[snap->n_nodes - 1].params.priority = conf->classes[k].priority;
+		p->class_mask[slot[k] / 64] |= 1ULL << slot[k] % 64;
+	}
+	p->rest_slot = slot[conf->rest];
+	for (uint32_t q = 0; q < TQ_QUEUE_PAIRS_MAX; q++) {
+		uint8_t k = conf->queue_class[q];
+
+		p->queue_slot[q] = k == TQ_QUEUE_SHARED ? TQ_CLASS_SLOT_NONE : slot[k];
+	}
+}
+
 static void compile_tenant(const struct tq_compile_in *in, struct tq_snapshot *snap, uint32_t ti,
 			   uint32_t scale)
 {
@@ -230,6 +257,7 @@ static void compile_tenant(const struct tq_compile_in *in, struct tq_snapshot *s
 		p->rx_node = TQ_NODE_NONE;
 		add_node(in, snap, TQ_NODE_PORT_TX(cp->id), TQ_NODE_TENANT_TX(id), cp->worker,
 			 TQ_NODE_TX, &conf->tx);
+		compile_classes(in, snap, (uint32_t)(conf - in->model->ports), cp->worker);
 		if (rx && (rx_all || tq_shape_limits(&conf->rx))) {
 			p->rx_node = TQ_NODE_PORT_RX(cp->id);
 			add_node(in, snap, p->rx_node, TQ_NODE_TENANT_RX(id), cp->worker,
@@ -306,6 +334,53 @@ static void compile_addresses(struct tq_snapshot *snap)
 	}
 }
 
+/* The rules of a port that are for the classifier, with slots for classes. */
+static uint32_t table_rules(const struct tq_compile_in *in, const struct tq_port_conf *conf,
+			    struct tq_match_rule *ret_rule)
+{
+	const uint8_t *slot = in->class_slot + (conf->classes - in->model->classes);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < conf->n_rules; i++) {
+		if (conf->rules[i].fields & TQ_MATCH_QUEUE)
+			continue;
+		ret_rule[n] = conf->rules[i];
+		ret_rule[n++].cls = slot[conf->rules[i].cls];
+	}
+	return n;
+}
+
+static int compile_tables(const struct tq_compile_in *in, struct tq_snapshot *snap)
+{
+	const struct tq_model *m = in->model;
+	struct tq_match_rule *rule;
+	size_t size = 0;
+	char *at;
+
+	if (m->n_classes == 0)
+		return 0;
+	rule = calloc(TQ_RULES_PORT_MAX, sizeof(*rule));
+	if (!rule)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < m->n_ports; i++) {
+		if (m->ports[i].n_classes > 0)
+			size += tq_classifier_bytes(rule, table_rules(in, &m->ports[i], rule));
+	}
+	snap->tables = at = malloc(size);
+	for (uint32_t i = 0; at && i < m->n_ports; i++) {
+		uint32_t n;
+
+		if (m->ports[i].n_classes == 0)
+			continue;
+		n = table_rules(in, &m->ports[i], rule);
+		tq_classifier_init((struct tq_classifier *)(void *)at, rule, n);
+		snap->port[in->port[i].id].classifier = (struct tq_classifier *)(void *)at;
+		at += tq_classifier_bytes(rule, n);
+	}
+	free(rule);
+	return at ? 0 : -ENOMEM;
+}
+
 int tq_compile(const struct tq_compile_in *in, struct tq_snapshot **ret_snap)
 {
 	const struct tq_model *m = in->model;
@@ -331,6 +406,11 @@ int tq_compile(const struct tq_compile_in *in, struct tq_snapshot **ret_snap)
 	snap->accounting = m->host.accounting;
 	snap->n_nodes =
 		0; /* filled in order; fewer than were counted when only some ports are limited */
+	err = compile_tables(in, snap);
+	if (err) {
+		tq_snapshot_free(snap);
+		return err;
+	}
 	compile_links(in, snap);
 	for (uint32_t t = 0; t < m->n_tenants; t++)
 		compile_tenant(in, snap, t, scale);

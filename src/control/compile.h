@@ -39,6 +39,7 @@ struct tq_compile_in {
 	const uint32_t *tenant_workers; /* masks: who has the tenant's nodes, home included */
 	const uint32_t *link_worker;    /* that polls the device, or is home of the capacity */
 	const struct tq_compile_port *port;
+	const uint8_t *class_slot; /* like model->classes; NULL when there are none */
 	/* Credit of a node that comes from another worker: NULL, or returns true and *ret. */
 	bool (*credit)(void *ctx, uint32_t node, struct tq_node_credit *ret_credit);
 	void *credit_ctx;

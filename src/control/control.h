@@ -153,6 +153,10 @@ enum tq_node_of {
 void tq_control_node_stats(const struct tq_control *c, enum tq_node_of of, uint32_t index,
 			   struct tq_node_stats *ret_stats);
 
+/* The same of a class: cls is its index in the model's port. */
+void tq_control_class_stats(const struct tq_control *c, uint32_t port, uint32_t cls,
+			    struct tq_node_stats *ret_stats);
+
 /* ---- workers and links ---- */
 
 struct tq_worker_status {
@@ -204,6 +208,10 @@ struct tq_port_sample {
 	struct tq_port_counters counters;
 	struct tq_node_stats tx, rx; /* of the port's nodes */
 };
+struct tq_class_sample {
+	uint64_t time_ns;
+	struct tq_node_stats tx;
+};
 struct tq_tenant_sample {
 	uint64_t time_ns;
 	struct tq_cpu_stats cpu;
@@ -220,6 +228,10 @@ struct tq_worker_sample {
  * when it was made. */
 int tq_control_port_delta(const struct tq_control *c, uint32_t port, uint64_t back_ns,
 			  struct tq_port_sample *ret_old, struct tq_port_sample *ret_now);
+/* Of ports with classes, waiting is that of their classes, taken over up to 10 s. */
+/* A class of a port: over the last 5 to 10 s, or since it was made. */
+void tq_control_class_delta(const struct tq_control *c, uint32_t port, uint32_t cls,
+			    struct tq_class_sample *ret_old, struct tq_class_sample *ret_now);
 int tq_control_tenant_delta(const struct tq_control *c, uint32_t tenant, uint64_t back_ns,
 			    struct tq_tenant_sample *ret_old, struct tq_tenant_sample *ret_now);
 int tq_control_worker_delta(const struct tq_control *c, uint32_t worker, uint64_t back_ns,

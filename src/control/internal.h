@@ -87,6 +87,42 @@ struct tq_vring {
 void tq_vring_reconcile(struct tq_vring *r);
 void tq_vring_init(struct tq_vring *r, struct tq_vport *p, uint32_t index);
 
+/* ---- classes.c ---- */
+
+enum tq_class_life {
+	TQ_CLASS_PLANNED, /* of an apply that may still fail */
+	TQ_CLASS_LIVE,
+	TQ_CLASS_LEAVING, /* waits for a snapshot without it to be adopted */
+};
+
+#define TQ_CLASS_SAMPLES 2
+#define TQ_CLASS_SAMPLE_TICKS 5 /* one in so many samples of its port */
+
+struct tq_ctl_class {
+	char name[TQ_NAME_MAX];
+	enum tq_class_life life;
+	uint64_t unnamed_revision; /* of the first snapshot without it; 0: not compiled yet */
+	uint64_t made_ns;
+	struct tq_node_stats tx_base; /* of its node on earlier workers */
+	struct tq_class_sample sample[TQ_CLASS_SAMPLES];
+	uint64_t n_samples;
+};
+
+struct tq_vport;
+/* A slot for each class of the port: ret_slot, shape [n_classes]. Returns 0; -ENOMEM; -ENOSPC slots
+ * of removed classes are still known to workers; then tq_classes_cancel(). */
+int tq_classes_plan(struct tq_vport *p, const struct tq_port_conf *conf, uint8_t *ret_slot);
+void tq_classes_cancel(struct tq_vport *p);
+/* These slots are the port's now; the others leave. */
+void tq_classes_commit(struct tq_vport *p, const uint8_t *slot, uint32_t n);
+void tq_classes_published(struct tq_vport *p); /* the present revision names who is live */
+void tq_classes_dig(struct tq_vport *p);       /* free slots that nobody knows any more */
+void tq_classes_free(struct tq_vport *p);
+void tq_classes_sample(struct tq_control *c, uint32_t port);
+/* Add what frames of the port's classes waited in the last seconds, as of window_ns of them. */
+void tq_classes_add_waits(const struct tq_control *c, uint32_t port, uint64_t window_ns,
+			  struct tq_node_stats *sum);
+
 /* ---- vport.c ---- */
 
 enum tq_vport_life {
@@ -138,10 +174,12 @@ struct tq_vport {
 	/* for status */
 	uint64_t attaches, attached_ns, detached_ns, made_ns;
 	char detach_reason[192], quarantine[192];
-	const uint32_t *poisoned;              /* of the present front-end */
-	struct tq_node_stats tx_base, rx_base; /* of nodes on earlier workers */
-	struct tq_port_sample *sample;         /* [TQ_SAMPLES], NULL before the first */
-	uint64_t n_samples;                    /* taken; the last TQ_SAMPLES are kept */
+	const uint32_t *poisoned;                      /* of the present front-end */
+	struct tq_node_stats tx_base, rx_base;         /* of nodes on earlier workers */
+	struct tq_ctl_class *cls[TQ_CLASSES_PORT_MAX]; /* by slot; NULL: free */
+	bool leaving_classes;                          /* any of them */
+	struct tq_port_sample *sample;                 /* [TQ_SAMPLES], NULL before the first */
+	uint64_t n_samples;                            /* taken; the last TQ_SAMPLES are kept */
 };
 TAILQ_HEAD(tq_vport_list, tq_vport);
 
@@ -227,6 +265,7 @@ struct tq_running {
 	struct tq_ctl_network **network;
 	struct tq_ctl_link **link;
 	struct tq_vport **port;
+	uint8_t *class_slot;
 };
 
 struct tq_retired {

@@ -114,6 +114,11 @@ static void take_credits(struct tq_control *c)
 			continue;
 		take_node(c, p->owner, TQ_NODE_PORT_TX(p->id), &p->tx_base);
 		take_node(c, p->owner, TQ_NODE_PORT_RX(p->id), &p->rx_base);
+		for (uint32_t i = 0; i < TQ_CLASSES_PORT_MAX; i++) {
+			if (p->cls[i])
+				take_node(c, p->owner, TQ_NODE_CLASS_TX(TQ_CLASS_ID(p->id, i)),
+					  &p->cls[i]->tx_base);
+		}
 		p->owner = TQ_ID_NONE;
 	}
 	for (uint32_t i = 0; i < c->now.model->n_tenants; i++) {

@@ -46,14 +46,16 @@ static int plan_arrays(struct tq_plan *plan)
 	run->network = calloc(m->n_networks + 1, sizeof(run->network[0]));
 	run->link = calloc(m->n_links + 1, sizeof(run->link[0]));
 	run->port = calloc(m->n_ports + 1, sizeof(run->port[0]));
+	run->class_slot = calloc(m->n_classes + 1, sizeof(run->class_slot[0]));
 	plan->tenant_new = calloc(m->n_tenants + 1, sizeof(bool));
 	plan->network_new = calloc(m->n_networks + 1, sizeof(bool));
 	plan->link_new = calloc(m->n_links + 1, sizeof(bool));
 	plan->port = calloc(m->n_ports + 1, sizeof(plan->port[0]));
 	plan->place = calloc(m->n_networks + 1, sizeof(plan->place[0]));
 	plan->done = calloc(1, sizeof(*plan->done));
-	if (!run->tenant || !run->network || !run->link || !run->port || !plan->tenant_new ||
-	    !plan->network_new || !plan->link_new || !plan->port || !plan->place || !plan->done)
+	if (!run->tenant || !run->network || !run->link || !run->port || !run->class_slot ||
+	    !plan->tenant_new || !plan->network_new || !plan->link_new || !plan->port ||
+	    !plan->place || !plan->done)
 		return -ENOMEM;
 	return 0;
 }
@@ -346,6 +348,18 @@ static int plan_port(struct tq_plan *plan, uint32_t i, const char **ret_key, str
 	return plan_attach(plan, p, i, ret_key, reterr);
 }
 
+static int plan_classes(struct tq_plan *plan, uint32_t i, struct tq_err *reterr)
+{
+	const struct tq_model *m = plan->run.model;
+	const struct tq_port_conf *conf = &m->ports[i];
+	int err = tq_classes_plan(plan->run.port[i], conf,
+				  plan->run.class_slot + (conf->classes - m->classes));
+
+	if (err)
+		return err == -ENOSPC ? ids_busy(reterr, "classes") : no_memory(reterr);
+	return 0;
+}
+
 static int plan_ports(struct tq_plan *plan, struct tq_err *reterr)
 {
 	const struct tq_model *m = plan->run.model;
@@ -354,6 +368,10 @@ static int plan_ports(struct tq_plan *plan, struct tq_err *reterr)
 		const char *key;
 		int err = plan_port(plan, i, &key, reterr);
 
+		if (!err) {
+			key = "classes";
+			err = plan_classes(plan, i, reterr);
+		}
 		if (!err)
 			continue;
 		tq_conf_locate(plan->run.conf, reterr, "tenants.%s.ports.%s.%s",
@@ -440,6 +458,7 @@ static void cancel_port(struct tq_plan *plan, uint32_t i)
 				     p->name, err.message);
 	}
 	p->port_plan = tq_port_free(p->port_plan);
+	tq_classes_cancel(p);
 	if (plan->port[i].is_new)
 		tq_vport_free(p);
 }

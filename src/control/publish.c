@@ -140,6 +140,7 @@ static int compile(struct tq_control *c, struct tq_snapshot **ret_snap)
 				     .tenant_workers = maps->tenant_workers,
 				     .link_worker = maps->link_worker,
 				     .port = maps->port,
+				     .class_slot = now->class_slot,
 				     .credit = moved_credit,
 				     .credit_ctx = c };
 	err = tq_compile(&in, ret_snap);
@@ -165,6 +166,7 @@ static void note_revision(struct tq_control *c)
 	TAILQ_FOREACH(p, &c->ports, link) {
 		if (p->named_revision == 0)
 			p->named_revision = c->revision;
+		tq_classes_published(p);
 	}
 	TAILQ_FOREACH(p, &c->gone_ports, link) {
 		if (p->unnamed_revision == 0)
@@ -226,6 +228,7 @@ static void free_retired(struct tq_control *c)
 static void dig(struct tq_control *c)
 {
 	struct tq_ctl_grave *g, *next;
+	struct tq_vport *p;
 
 	for (g = TAILQ_FIRST(&c->graves); g; g = next) {
 		next = TAILQ_NEXT(g, entry);
@@ -235,6 +238,8 @@ static void dig(struct tq_control *c)
 		tq_idpool_give(g->pool, g->id);
 		free(g);
 	}
+	TAILQ_FOREACH(p, &c->ports, link)
+		tq_classes_dig(p);
 }
 
 void tq_publish_poll(struct tq_control *c)

@@ -53,6 +53,9 @@ void tq_sample_poll(struct tq_control *c, uint64_t now_ns)
 			p->sample = calloc(TQ_SAMPLES, sizeof(*p->sample));
 		if (p->sample) /* without memory there are no rates, nothing else */
 			port_now(c, i, &p->sample[p->n_samples++ % TQ_SAMPLES]);
+		/* Not all ports at once: there may be a hundred thousand classes. */
+		if ((c->n_worker_samples + i) % TQ_CLASS_SAMPLE_TICKS == 0)
+			tq_classes_sample(c, i);
 	}
 	for (uint32_t i = 0; i < c->now.model->n_tenants; i++) {
 		struct tq_ctl_tenant *t = c->now.tenant[i];
@@ -95,12 +98,12 @@ int tq_control_port_delta(const struct tq_control *c, uint32_t port, uint64_t ba
 	p = c->now.port[port];
 	port_now(c, port, ret_now);
 	old = oldest(p->sample, sizeof(*p->sample), p->n_samples, ret_now->time_ns, back_ns);
-	if (old) {
+	if (old)
 		memcpy(ret_old, old, sizeof(*ret_old));
-		return 0;
-	}
-	*ret_old = (struct tq_port_sample){ .time_ns = p->made_ns };
-	return -EAGAIN;
+	else
+		*ret_old = (struct tq_port_sample){ .time_ns = p->made_ns };
+	tq_classes_add_waits(c, port, ret_now->time_ns - ret_old->time_ns, &ret_now->tx);
+	return old ? 0 : -EAGAIN;
 }
 
 int tq_control_tenant_delta(const struct tq_control *c, uint32_t tenant, uint64_t back_ns,

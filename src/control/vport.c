@@ -79,6 +79,7 @@ struct tq_vport *tq_vport_free(struct tq_vport *p)
 	tq_port_free(p->port);
 	tq_port_free(p->port_next);
 	tq_port_free(p->port_plan);
+	tq_classes_free(p);
 	free(p->sample);
 	free(p);
 	return NULL;

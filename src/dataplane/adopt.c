@@ -63,10 +63,31 @@ static bool head_holds(const struct tq_worker *w, struct tq_ring *ring)
 	const struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, 0);
 	struct tq_dest dest;
 
-	return tq_classify(w, ring->port, frame, &dest) == TQ_DROP_NONE && !dest.bind &&
-	       dest.dst == ring->head_dst && dest.link == ring->head_link &&
-	       dest.rx == ring->head_rx &&
+	return tq_classify(w, ring, frame, &dest) == TQ_DROP_NONE && !dest.bind &&
+	       dest.leaf == ring->head_leaf && dest.dst == ring->head_dst &&
+	       dest.link == ring->head_link && dest.rx == ring->head_rx &&
 	       tq_charge_bytes(w->snap->accounting, frame->len_bytes) == ring->head_bytes;
+}
+
+/* The port of a ring gets classes, loses them, or loses that of the head: the queue leaves its leaf
+ * before the leaf becomes an inner node or goes. reclassify() brings it back. */
+static void leave_leaf(struct tq_worker *w, const struct tq_snapshot *snap, struct tq_ring *ring)
+{
+	const struct tq_snap_port *sp;
+	uint32_t slot;
+
+	if (ring->state != TQ_RING_SCHEDULED || ring->port->id >= snap->n_ports)
+		return;
+	sp = &snap->port[ring->port->id];
+	if (ring->head_leaf < TQ_NODE_CLASS_TX(0)) {
+		if (!sp->classifier)
+			return;
+	} else {
+		slot = (ring->head_leaf - TQ_NODE_CLASS_TX(0)) % TQ_CLASSES_PORT_MAX;
+		if (sp->classifier && (sp->class_mask[slot / 64] >> slot % 64 & 1))
+			return;
+	}
+	tq_sched_remove(w->sched, ring->queue, w->now_ns);
 }
 
 static void reclassify(struct tq_worker *w, struct tq_ring *ring)
@@ -88,17 +109,21 @@ static void reclassify(struct tq_worker *w, struct tq_ring *ring)
 	default:
 		return;
 	}
+	ring->head_since_ns = 0; /* another class of the same head is not behind anybody */
 	tq_settle_and_schedule(w, ring);
 }
 
 /* Nodes that left, children before parents. Their queues are gone: rings stop before a port leaves
- * a snapshot. */
-static void drop_nodes(struct tq_worker *w, const struct tq_snapshot *prev)
+ * a snapshot, and leave_leaf() was there.
+ *   classes  those of classes, before heads are classified again: a port must be a leaf then. The
+ *            others after it, when nobody waits at a receiver's node any more. */
+static void drop_nodes(struct tq_worker *w, const struct tq_snapshot *prev, bool classes)
 {
 	for (uint32_t i = prev->n_nodes; i-- > 0;) {
 		const struct tq_snap_node *n = &prev->node[i];
 
-		if (!is_ours(w, n) || w->node_index[n->node] != TQ_ID_NONE ||
+		if ((n->node >= TQ_NODE_CLASS_TX(0)) != classes || !is_ours(w, n) ||
+		    w->node_index[n->node] != TQ_ID_NONE ||
 		    !tq_sched_node_exists(w->sched, n->node))
 			continue;
 		tq_sched_node_del(w->sched, n->node);
@@ -115,6 +140,8 @@ void tq_adopt_snapshot(struct tq_worker *w, const struct tq_snapshot *snap)
 	if (w->bridge)
 		tq_lend_before(w, snap);
 	adopt_links(w, prev, snap);
+	TAILQ_FOREACH(ring, &w->all, all_link)
+		leave_leaf(w, snap, ring);
 	for (uint32_t i = 0; i < snap->n_nodes; i++) {
 		if (is_ours(w, &snap->node[i]))
 			adopt_node(w, prev, &snap->node[i]);
@@ -126,12 +153,14 @@ void tq_adopt_snapshot(struct tq_worker *w, const struct tq_snapshot *snap)
 			w->node_index[snap->node[i].node] = i;
 	}
 	w->snap = snap;
+	if (prev)
+		drop_nodes(w, prev, true);
 	for (ring = TAILQ_FIRST(&w->all); ring; ring = next) {
 		next = TAILQ_NEXT(ring, all_link);
 		reclassify(w, ring);
 	}
 	if (prev)
-		drop_nodes(w, prev);
+		drop_nodes(w, prev, false);
 	if (w->bridge)
 		tq_lend_after(w, snap);
 	w->counters.revision = snap->revision;

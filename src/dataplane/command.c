@@ -40,6 +40,7 @@ static void reset_ring(struct tq_ring *ring)
 	ring->rx_carry_descs = 0;
 	ring->rx_counted_frames = ring->port->counters.rx_frames;
 	ring->hold_deadline_ns = 0;
+	ring->head_since_ns = 0;
 	ring->hold_at_ns = 0; /* a full budget at the first look */
 	ring->hold_spent_dst = TQ_DST_NONE;
 	ring->dst_last = ring->dst_other = TQ_DST_NONE;

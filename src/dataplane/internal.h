@@ -169,11 +169,13 @@ void tq_signal_now(struct tq_worker *w, struct tq_ring *ring);
 struct tq_dest {
 	uint32_t dst; /* port id, or TQ_DST_FLOOD */
 	uint32_t link;
-	uint32_t rx; /* scheduler node of the receiver, or TQ_NODE_NONE */
-	bool bind;   /* the source address has to be bound first */
+	uint32_t rx;   /* scheduler node of the receiver, or TQ_NODE_NONE */
+	uint32_t leaf; /* scheduler node of the sender: the port, or the frame's class */
+	bool bind;     /* the source address has to be bound first */
 };
-/* Where may this frame go? Returns TQ_DROP_NONE with *ret, or the reason. */
-enum tq_drop_reason tq_classify(const struct tq_worker *w, const struct tq_port *port,
+/* Where may this frame of a sending ring go, and in which class? Returns TQ_DROP_NONE with *ret, or
+ * the reason. */
+enum tq_drop_reason tq_classify(const struct tq_worker *w, const struct tq_ring *ring,
 				const struct tq_frame *frame, struct tq_dest *ret);
 
 /* ---- settle.c ---- */
@@ -206,7 +208,7 @@ void tq_tell_fault(struct tq_worker *w, struct tq_ring *ring);
 void tq_ring_broken(struct tq_worker *w, struct tq_ring *ring);
 TQ_INLINE struct tq_head tq_head_of(const struct tq_ring *ring)
 {
-	return (struct tq_head){ .leaf = TQ_NODE_PORT_TX(ring->port->id),
+	return (struct tq_head){ .leaf = ring->head_leaf,
 				 .link = ring->head_link,
 				 .rx = ring->head_rx,
 				 .head_bytes = ring->head_bytes };

@@ -53,6 +53,7 @@ void tq_ring_unlink(struct tq_worker *w, struct tq_ring *ring)
 		if (tq_sched_queue_state(w->sched, ring->queue) != TQ_QUEUE_PICKED)
 			tq_sched_remove(w->sched, ring->queue, w->now_ns);
 		tq_timer_del(w, ring);
+		ring->head_since_ns = 0;
 	}
 	ring->state = TQ_RING_STOPPED;
 }
@@ -130,6 +131,20 @@ static enum tq_drop_reason check_receiver(struct tq_worker *w, struct tq_ring *r
 	return TQ_DROP_RECEIVER_DOWN;
 }
 
+/* The head's class. Frames that come to the head behind those of another class have waited for them
+ * since both were in the window. */
+static void set_leaf(struct tq_worker *w, struct tq_ring *ring, uint32_t leaf)
+{
+	if (TQ_LIKELY(leaf == ring->head_leaf && ring->head_since_ns != 0))
+		return;
+	if (ring->head_since_ns != 0 && leaf != ring->head_leaf) {
+		ring->port->counters.wait_behind_class_frames++;
+		ring->port->counters.wait_behind_class_ns += w->now_ns - ring->head_since_ns;
+	}
+	ring->head_leaf = leaf;
+	ring->head_since_ns = w->now_ns;
+}
+
 bool tq_settle(struct tq_worker *w, struct tq_ring *ring)
 {
 	struct tq_vq *vq = &ring->vq;
@@ -146,15 +161,18 @@ bool tq_settle(struct tq_worker *w, struct tq_ring *ring)
 			tq_ring_broken(w, ring);
 			return false;
 		}
-		if (tq_vq_tx_count(vq) == 0 && tq_vq_tx_peek(vq, true) == 0) {
-			if (vq->fault == TQ_VQ_OK)
-				tq_ring_poll(w, ring);
-			else
-				tq_ring_broken(w, ring);
-			return false;
+		if (tq_vq_tx_count(vq) == 0) {
+			ring->head_since_ns = 0; /* what comes now waited for nobody here */
+			if (tq_vq_tx_peek(vq, true) == 0) {
+				if (vq->fault == TQ_VQ_OK)
+					tq_ring_poll(w, ring);
+				else
+					tq_ring_broken(w, ring);
+				return false;
+			}
 		}
 		frame = tq_vq_tx_frame(vq, 0);
-		reason = tq_classify(w, ring->port, frame, &dest);
+		reason = tq_classify(w, ring, frame, &dest);
 		if (TQ_UNLIKELY(tq_flood_begun(ring)) &&
 		    (reason != TQ_DROP_NONE || dest.bind || dest.dst != TQ_DST_FLOOD)) {
 			tq_flood_abandon(w, ring);
@@ -170,6 +188,7 @@ bool tq_settle(struct tq_worker *w, struct tq_ring *ring)
 			ring->head_dst = dest.dst;
 			ring->head_link = dest.link;
 			ring->head_rx = dest.rx;
+			set_leaf(w, ring, dest.leaf);
 			ring->head_bytes = tq_charge_bytes(w->snap->accounting, frame->len_bytes);
 			return true;
 		}

@@ -73,8 +73,10 @@ int tq_snapshot_shares(struct tq_snapshot *snap, uint32_t n_shares)
 
 struct tq_snapshot *tq_snapshot_free(struct tq_snapshot *snap)
 {
-	if (snap)
+	if (snap) {
 		free(snap->share);
+		free(snap->tables);
+	}
 	free(snap);
 	return NULL;
 }

@@ -19,6 +19,7 @@
 
 #include "base/limits.h"
 #include "packet/charge.h"
+#include "packet/classify.h"
 #include "packet/fdb.h"
 #include "qos/lend.h"
 #include "qos/sched.h"
@@ -33,6 +34,11 @@
 #define TQ_NODE_PORT_RX(p) (2 * TQ_TENANTS_MAX + TQ_PORTS_MAX + (p))
 #define TQ_NODE_CLASS_TX(c) (2 * TQ_TENANTS_MAX + 2 * TQ_PORTS_MAX + (c))
 #define TQ_NODES_MAX (2 * TQ_TENANTS_MAX + 2 * TQ_PORTS_MAX + TQ_CLASSES_MAX)
+/* A class of a port has a slot that is its own as long as it is configured: ids need no pool. */
+#define TQ_CLASS_ID(port, slot) ((port)*TQ_CLASSES_PORT_MAX + (slot))
+/* A queue of the scheduler is a candidate of a virtqueue. There is one for each virtqueue, its
+ * head; when a virtqueue offers a head for each class (lookahead), the candidates get ids behind
+ * these, by virtqueue and class slot, and only visit() and tq_head_of() have to know. */
 #define TQ_QUEUE_ID(port, pair) ((port)*TQ_QUEUE_PAIRS_MAX + (pair))
 #define TQ_QUEUES_MAX (TQ_PORTS_MAX * TQ_QUEUE_PAIRS_MAX)
 
@@ -50,6 +56,8 @@ struct tq_snap_node {
 	struct tq_node_credit credit;
 };
 
+#define TQ_CLASS_SLOT_NONE UINT8_MAX
+
 struct tq_snap_port {
 	uint32_t tenant, network; /* TQ_ID_NONE: no such port */
 	uint32_t worker;
@@ -59,6 +67,13 @@ struct tq_snap_port {
 	uint64_t mac;
 	uint64_t mac_refused; /* address that was asked for and is bound elsewhere; 0: none */
 	uint64_t hold_ns;
+	/* NULL: the port has no classes, and its node is a leaf. Else the node has a child
+	 * TQ_NODE_CLASS_TX(TQ_CLASS_ID(port, slot)) for each bit of class_mask; the classifier says
+	 * slots. */
+	const struct tq_classifier *classifier;
+	uint64_t class_mask[TQ_CLASSES_PORT_MAX / 64];
+	uint8_t rest_slot;                      /* for frames that match no rule */
+	uint8_t queue_slot[TQ_QUEUE_PAIRS_MAX]; /* owner of a queue pair, or TQ_CLASS_SLOT_NONE */
 };
 
 struct tq_snap_network {
@@ -100,6 +115,7 @@ struct tq_snapshot {
 	uint32_t *member;                /* port ids, by network, ascending inside one */
 	struct tq_snap_node *node;       /* [n_nodes], parents before children */
 	struct tq_snap_link link[TQ_LINKS_MAX];
+	void *tables;      /* all classifiers, or NULL; freed with the snapshot */
 	struct tq_fdb fdb; /* (network, mac) -> port */
 	uint32_t vlan_network
 		[TQ_LINKS_MAX]

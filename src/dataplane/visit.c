@@ -114,8 +114,9 @@ static bool fits_visit(struct tq_worker *w, struct tq_ring *ring, struct visit *
 		v->first = false;
 		return true;
 	}
-	if (tq_classify(w, ring->port, frame, &dest) != TQ_DROP_NONE || dest.bind ||
-	    dest.link != v->pick->head.link || dest.rx != v->pick->head.rx)
+	if (tq_classify(w, ring, frame, &dest) != TQ_DROP_NONE || dest.bind ||
+	    dest.leaf != v->pick->head.leaf || dest.link != v->pick->head.link ||
+	    dest.rx != v->pick->head.rx)
 		return false;
 	ring->head_dst = dest.dst;
 	return true;

@@ -101,7 +101,20 @@ static void refused_frames_are_dropped_with_their_reason(void **state)
 	} cases[] = {
 		{ "source of another port", 11, { 1 }, 1, 64, TQ_DROP_SPOOF },
 		{ "multicast source", 6, { 0x53 }, 1, 64, TQ_DROP_SPOOF },
-		{ "tagged", 12, { 0x81, 0x00 }, 2, 64, TQ_DROP_VLAN },
+		{ "tagged", 12, { 0x81, 0x00, 0, 1 }, 4, 64, TQ_DROP_VLAN },
+		{ "cut in its tag", 12, { 0x81, 0x00, 0, 0 }, 4, 17, TQ_DROP_VLAN },
+		{ "priority-tagged, then tagged",
+		  12,
+		  { 0x81, 0, 0xa0, 0, 0x81, 0 },
+		  6,
+		  64,
+		  TQ_DROP_VLAN },
+		{ "priority-tagged, longer than the MTU",
+		  12,
+		  { 0x81, 0, 0xa0, 0 },
+		  4,
+		  1519,
+		  TQ_DROP_TOO_LONG },
 		{ "double tagged", 12, { 0x88, 0xa8 }, 2, 64, TQ_DROP_VLAN },
 		{ "reserved multicast",
 		  0,
@@ -129,6 +142,26 @@ static void refused_frames_are_dropped_with_their_reason(void **state)
 				 tq_drop_name(cases[k].reason));
 	}
 	assert_int_equal(bed_drain(b, 1), 0);
+	bed_check_conservation(b);
+	bed_free(b);
+}
+
+/* 802.1Q: a tag of VLAN 0 is a priority, no VLAN; 4 bytes more than the MTU are room for it. */
+static void priority_tags_go_through_unchanged(void **state)
+{
+	static const uint32_t lens[] = { 18, 64, 1514, 1518 };
+	struct bed *b = bed_new(2, 64);
+	uint8_t frame[1600], got[1600];
+
+	(void)state;
+	for (uint32_t k = 0; k < TQ_ARRAY_LEN(lens); k++) {
+		bed_frame(frame, 0, 1, lens[k], k);
+		memcpy(frame + 12, (uint8_t[]){ 0x81, 0, 0xb0, 0, 0x08, 0 }, 6);
+		send_raw(b, 0, frame, lens[k]);
+		bed_run(b, MS);
+		assert_int_equal(tq_sim_guest_receive(b->guest[1], 0, got, sizeof(got)), lens[k]);
+		assert_memory_equal(frame, got, lens[k]);
+	}
 	bed_check_conservation(b);
 	bed_free(b);
 }
@@ -411,6 +444,7 @@ int main(void)
 		cmocka_unit_test(broadcast_reaches_all_but_the_sender),
 		cmocka_unit_test(unknown_unicast_stays_in_the_network),
 		cmocka_unit_test(refused_frames_are_dropped_with_their_reason),
+		cmocka_unit_test(priority_tags_go_through_unchanged),
 		cmocka_unit_test(first_source_is_bound_and_its_frame_waits),
 		cmocka_unit_test(shaping_holds_frames_and_drops_none),
 		cmocka_unit_test(rx_limit_holds_the_senders_of_a_tenant),

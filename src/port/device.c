@@ -163,9 +163,14 @@ static uint8_t *append(uint8_t *to, const void *from, uint32_t len_bytes)
 bool tq_device_put(struct tq_device *device, const struct tq_frame *frame, uint16_t vlan)
 {
 	const struct tq_span *span = tq_frame_spans(frame);
-	uint32_t tag_bytes = vlan ? TQ_VLAN_TAG_BYTES : 0;
-	const uint8_t tag[TQ_VLAN_TAG_BYTES] = { TQ_ETHERTYPE_VLAN >> 8, TQ_ETHERTYPE_VLAN & 0xff,
-						 (uint8_t)(vlan >> 8), (uint8_t)vlan };
+	/* A priority tag of the guest and the tag of the uplink become one: its PCP, our VLAN. */
+	bool merge = vlan && tq_eth_is_tagged(frame->copy);
+	uint32_t tag_bytes = vlan ? TQ_VLAN_TAG_BYTES : 0,
+		 cut_bytes = merge ? TQ_VLAN_TAG_BYTES : 0;
+	const uint8_t tag[TQ_VLAN_TAG_BYTES] = {
+		TQ_ETHERTYPE_VLAN >> 8, TQ_ETHERTYPE_VLAN & 0xff,
+		(uint8_t)((merge ? frame->copy[14] & 0xf0 : 0) | vlan >> 8), (uint8_t)vlan
+	};
 	struct rte_mbuf *mbuf;
 	uint8_t *to;
 
@@ -174,7 +179,8 @@ bool tq_device_put(struct tq_device *device, const struct tq_frame *frame, uint1
 	mbuf = rte_pktmbuf_alloc(device->pool);
 	if (!mbuf)
 		return false;
-	to = (uint8_t *)rte_pktmbuf_append(mbuf, (uint16_t)(frame->len_bytes + tag_bytes));
+	to = (uint8_t *)rte_pktmbuf_append(mbuf,
+					   (uint16_t)(frame->len_bytes + tag_bytes - cut_bytes));
 	/* larger than an mbuf: the pool is sized for the largest MTU, so this is no frame of
 	 * ours */
 	if (!to) {
@@ -183,7 +189,8 @@ bool tq_device_put(struct tq_device *device, const struct tq_frame *frame, uint1
 	}
 	to = append(to, frame->copy, 2 * TQ_MAC_BYTES);
 	to = append(to, tag, tag_bytes);
-	to = append(to, frame->copy + 2 * TQ_MAC_BYTES, frame->copy_bytes - 2 * TQ_MAC_BYTES);
+	to = append(to, frame->copy + 2 * TQ_MAC_BYTES + cut_bytes,
+		    frame->copy_bytes - 2 * TQ_MAC_BYTES - cut_bytes);
 	for (uint32_t i = 0; i < frame->n_spans; i++)
 		to = append(to, span[i].addr, span[i].len_bytes);
 	device->stash[device->stash_n++] = mbuf;

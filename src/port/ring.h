@@ -79,6 +79,9 @@ struct tq_ring {
 	/* head of a sending ring, classified */
 	uint32_t head_dst; /* port id, or TQ_DST_* of the dataplane */
 	uint32_t head_link, head_rx, head_bytes;
+	uint32_t head_leaf; /* node of the scheduler: the port, or a class of it */
+	/* since when frames of this class are at the head, in this window */
+	uint64_t head_since_ns;
 	/* lowest port id that has no copy yet; ports are served in order of their ids */
 	uint32_t flood_cursor;
 	uint32_t flood_copies; /* made so far, the one to the uplink included; 0: not begun */

@@ -130,6 +130,37 @@ static void cpu_share(struct scene *s)
 		weight > 32767 ? 65535 : weight * 2);
 }
 
+/* The ceiling of a class; which one says who waited for it. */
+static void class_limit(struct scene *s, enum tq_wait_reason wait)
+{
+	const struct tq_class_conf *cls =
+		tq_rpc_limited_class(s->c, (uint32_t)(s->port - s->m->ports), wait);
+	bool pps = wait == TQ_WAIT_CLASS_PPS;
+	char now[TQ_UNIT_TEXT_MAX], twice[TQ_UNIT_TEXT_MAX];
+	enum tq_unit unit = pps ? TQ_UNIT_PPS : TQ_UNIT_RATE;
+	uint64_t value;
+
+	if (!cls) {
+		WHY(s, "the tx.%s of a class, which has been removed meanwhile",
+		    pps ? "pps" : "max");
+		return;
+	}
+	value = pps ? cls->tx.pps : cls->tx.max_bits_s;
+	tq_unit_print(unit, value, now);
+	tq_unit_print(unit, value * 2, twice);
+	WHY(s, "class %s: its tx.%s is %s", cls->name, pps ? "pps" : "max", now);
+	COMMAND(s, "tqosctl set tenants.%s.ports.%s.classes.%s.tx.%s %s", s->tenant->name,
+		s->port->name, cls->name, pps ? "pps" : "max", twice);
+}
+
+static void behind_class(struct scene *s)
+{
+	WHY(s,
+	    "frames stood in a virtqueue behind those of another class, which had to wait; a class "
+	    "with a queue of its own (match: \"queue N\") waits for no other");
+	COMMAND(s, "tqosctl config check");
+}
+
 static void sched_wait(struct scene *s, enum tq_wait_reason wait)
 {
 	const char *port = "the port's", *tenant = "the tenant's",
@@ -140,11 +171,12 @@ static void sched_wait(struct scene *s, enum tq_wait_reason wait)
 		link_share(s);
 		break;
 	case TQ_WAIT_CLASS_MAX:
-	case TQ_WAIT_PORT_MAX:
 	case TQ_WAIT_CLASS_PPS:
+		class_limit(s, wait);
+		break;
+	case TQ_WAIT_PORT_MAX:
 	case TQ_WAIT_PORT_PPS:
-		limit(s, s->port, "tx", &s->port->tx,
-		      wait == TQ_WAIT_CLASS_PPS || wait == TQ_WAIT_PORT_PPS, port);
+		limit(s, s->port, "tx", &s->port->tx, wait == TQ_WAIT_PORT_PPS, port);
 		break;
 	case TQ_WAIT_TENANT_MAX:
 	case TQ_WAIT_TENANT_PPS:
@@ -260,6 +292,9 @@ void tq_rpc_advise(const struct tq_control *c, uint32_t port, const struct tq_rp
 		break;
 	case TQ_RPC_WAIT_BINDING:
 		binding(&s, port);
+		break;
+	case TQ_RPC_WAIT_CLASS:
+		behind_class(&s);
 		break;
 	case TQ_RPC_DROP:
 		dropped(&s, cause->drop);

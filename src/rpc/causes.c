@@ -21,6 +21,8 @@ const char *tq_rpc_cause_name(const struct tq_rpc_cause *cause)
 		return "uplink";
 	case TQ_RPC_WAIT_BINDING:
 		return "binding";
+	case TQ_RPC_WAIT_CLASS:
+		return "behind_class";
 	case TQ_RPC_DROP:
 		return tq_drop_name(cause->drop);
 	}
@@ -99,6 +101,11 @@ uint32_t tq_rpc_causes(const struct tq_port_sample *old, const struct tq_port_sa
 				       .wait_ns = grown(b->wait_device_ns, a->wait_device_ns) });
 	add(&t, (struct tq_rpc_cause){ .kind = TQ_RPC_WAIT_BINDING,
 				       .wait_ns = grown(b->wait_binding_ns, a->wait_binding_ns) });
+	add(&t, (struct tq_rpc_cause){
+			.kind = TQ_RPC_WAIT_CLASS,
+			.wait_ns = grown(b->wait_behind_class_ns, a->wait_behind_class_ns),
+			.frames = grown(b->wait_behind_class_frames, a->wait_behind_class_frames),
+		});
 	for (unsigned int i = TQ_DROP_NONE + 1; i < TQ_DROP_N; i++) {
 		add(&t, (struct tq_rpc_cause){
 				.kind = TQ_RPC_DROP,

@@ -46,7 +46,13 @@ static const char fake_yaml[] = "version: 1\n"
 				"  blue:\n"
 				"    tx: {max: 150Mbit, pps: 30kpps, weight: 2}\n"
 				"    ports:\n"
-				"      blue1: {hold: 4ms}\n";
+				"      blue1: {hold: 4ms}\n"
+				"  gray:\n"
+				"    ports:\n"
+				"      gray1:\n"
+				"        classes:\n"
+				"          a: {match: dscp ef, tx: {max: 1Mbit, pps: 100pps}}\n"
+				"          b: {match: dscp af41, tx: {max: 2Mbit}}\n";
 
 static TQ_UNUSED void fake_init(struct tq_control *c)
 {
@@ -211,6 +217,23 @@ bool tq_control_link_loan(const struct tq_control *c TQ_UNUSED, uint32_t link,
 					     .returned = { 1000, 1 },
 					     .lost = { 7, 0 } };
 	return link == 0;
+}
+
+void tq_control_class_stats(const struct tq_control *c, uint32_t port TQ_UNUSED,
+			    uint32_t cls TQ_UNUSED, struct tq_node_stats *ret_stats)
+{
+	*ret_stats = c->sample_now.tx;
+}
+
+/* The later a class stands in its port, the longer it waited. */
+void tq_control_class_delta(const struct tq_control *c, uint32_t port TQ_UNUSED, uint32_t cls,
+			    struct tq_class_sample *ret_old, struct tq_class_sample *ret_now)
+{
+	*ret_old = (struct tq_class_sample){ .time_ns = c->sample_old.time_ns };
+	*ret_now = (struct tq_class_sample){ .time_ns = c->sample_now.time_ns,
+					     .tx = c->sample_now.tx };
+	for (uint32_t i = 0; i < TQ_WAIT_N; i++)
+		ret_now->tx.wait_ns[i] *= cls + 1;
 }
 
 int tq_control_port_delta(const struct tq_control *c, uint32_t port TQ_UNUSED,

@@ -299,12 +299,12 @@ static void add_and_del(void **state)
 
 	result_of(f, "config.add",
 		  "{\"path\":\"tenants.green\",\"yaml\":\"{tx: {max: 10Mbit}, ports: {g1: {}}}\"}");
-	assert_int_equal(f->control.model->n_tenants, 3);
-	assert_int_equal(f->control.model->n_ports, 4);
+	assert_int_equal(f->control.model->n_tenants, 4);
+	assert_int_equal(f->control.model->n_ports, 5);
 	assert_int_equal(code_of(ask(f, "config.add", "{\"path\":\"tenants.green\"}")),
 			 TQ_RPC_REFUSED);
 	result_of(f, "config.del", "{\"path\":\"tenants.green\"}");
-	assert_int_equal(f->control.model->n_tenants, 2);
+	assert_int_equal(f->control.model->n_tenants, 3);
 	assert_int_equal(code_of(ask(f, "config.del", "{\"path\":\"tenants.green\"}")),
 			 TQ_RPC_REFUSED);
 }
@@ -454,10 +454,18 @@ static void stats_add_up(void **state)
 	assert_int_equal(json_integer_value(json_object_get(t, "unaccounted_frames")), 2);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(t, "drops"), "spoof")),
 			 25);
-	assert_int_equal(json_array_size(json_object_get(r, "ports")), 3);
-	assert_int_equal(json_array_size(json_object_get(r, "tenants")), 2);
+	assert_int_equal(json_array_size(json_object_get(r, "ports")), 4);
+	assert_int_equal(json_array_size(json_object_get(r, "tenants")), 3);
 	assert_int_equal(json_array_size(json_object_get(r, "links")), 1);
 	assert_int_equal(json_array_size(json_object_get(r, "workers")), 1);
+	p = json_array_get(json_object_get(r, "ports"), 3);
+	assert_int_equal(json_array_size(json_object_get(p, "classes")), 3); /* a, b, the rest */
+	t = json_array_get(json_object_get(p, "classes"), 1);
+	assert_string_equal(json_string_value(json_object_get(t, "name")), "b");
+	assert_int_equal(
+		json_integer_value(json_object_get(
+			json_object_get(json_object_get(t, "tx"), "wait_ns"), "tenant_max")),
+		5);
 	p = json_array_get(json_object_get(r, "ports"), 2);
 	assert_string_equal(json_string_value(json_object_get(p, "name")), "blue1");
 	assert_int_equal(

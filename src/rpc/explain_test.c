@@ -108,73 +108,85 @@ static void more_than_the_window_is_all_of_it(void **state)
 }
 
 /* Ports of the fake: 0 red1 (tx.max 100Mbit), 1 red2 (rx.max 50Mbit), 2 blue1 (tenant max 150Mbit,
- * 30kpps). */
+ * 30kpps), 3 gray1 (classes a: 1Mbit, 100pps; b: 2Mbit, waited longer; the rest). */
+static const struct {
+	uint32_t port;
+	struct tq_rpc_cause cause;
+	const char *command, *why;
+} advised[] = {
+	{ 0,
+	  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_PORT_MAX },
+	  "tqosctl set tenants.red.ports.red1.tx.max 200Mbit",
+	  "100Mbit" },
+	{ 2,
+	  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_TENANT_MAX },
+	  "tqosctl set tenants.blue.tx.max 300Mbit",
+	  "150Mbit" },
+	{ 2,
+	  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_TENANT_PPS },
+	  "tqosctl set tenants.blue.tx.pps 60kpps",
+	  "30kpps" },
+	{ 0,
+	  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_RX_PORT_MAX },
+	  "tqosctl set tenants.red.ports.red2.rx.max 100Mbit",
+	  "red2" },
+	{ 2,
+	  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_LINK_SHARE },
+	  "tqosctl set tenants.blue.tx.weight 4",
+	  "fabric (1Gbit)" },
+	{ 2,
+	  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_CPU },
+	  "tqosctl set tenants.blue.cpu.weight 2",
+	  "cpu.weight 1" },
+	{ 0, { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_PORT_PPS }, "", "removed" },
+	{ 2,
+	  { .kind = TQ_RPC_WAIT_BUFFERS },
+	  "tqosctl set tenants.blue.ports.blue1.hold 8ms",
+	  "4ms" },
+	{ 3,
+	  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_CLASS_MAX },
+	  "tqosctl set tenants.gray.ports.gray1.classes.b.tx.max 4Mbit",
+	  "class b: its tx.max is 2Mbit" },
+	{ 3,
+	  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_CLASS_PPS },
+	  "tqosctl set tenants.gray.ports.gray1.classes.a.tx.pps 200pps",
+	  "class a" },
+	{ 0, { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_CLASS_MAX }, "", "removed" },
+	{ 3, { .kind = TQ_RPC_WAIT_CLASS }, "tqosctl config check", "queue N" },
+	{ 0, { .kind = TQ_RPC_WAIT_UPLINK }, "tqosctl show links", "device" },
+	{ 0, { .kind = TQ_RPC_WAIT_BINDING }, "", "bound" },
+	{ 0,
+	  { .kind = TQ_RPC_DROP, .drop = TQ_DROP_SPOOF },
+	  "tqosctl del tenants.red.ports.red1.mac",
+	  "source MAC" },
+	{ 1, { .kind = TQ_RPC_DROP, .drop = TQ_DROP_SPOOF }, "", "source MAC" },
+	{ 0,
+	  { .kind = TQ_RPC_DROP, .drop = TQ_DROP_RX_LIMIT },
+	  "tqosctl set tenants.red.ports.red2.rx.max 100Mbit",
+	  "red2" },
+	{ 2,
+	  { .kind = TQ_RPC_DROP, .drop = TQ_DROP_RECEIVER_FULL },
+	  "tqosctl set tenants.blue.ports.blue1.hold 8ms",
+	  "buffers" },
+	{ 0, { .kind = TQ_RPC_DROP, .drop = TQ_DROP_BAD_CHAIN }, "", "chain" },
+	{ 0,
+	  { .kind = TQ_RPC_DROP, .drop = TQ_DROP_RECEIVER_DOWN },
+	  "tqosctl show ports",
+	  "running" },
+};
+
 static void each_cause_has_its_command(void **state)
 {
-	static const struct {
-		uint32_t port;
-		struct tq_rpc_cause cause;
-		const char *command, *why;
-	} rows[] = {
-		{ 0,
-		  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_PORT_MAX },
-		  "tqosctl set tenants.red.ports.red1.tx.max 200Mbit",
-		  "100Mbit" },
-		{ 2,
-		  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_TENANT_MAX },
-		  "tqosctl set tenants.blue.tx.max 300Mbit",
-		  "150Mbit" },
-		{ 2,
-		  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_TENANT_PPS },
-		  "tqosctl set tenants.blue.tx.pps 60kpps",
-		  "30kpps" },
-		{ 0,
-		  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_RX_PORT_MAX },
-		  "tqosctl set tenants.red.ports.red2.rx.max 100Mbit",
-		  "red2" },
-		{ 2,
-		  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_LINK_SHARE },
-		  "tqosctl set tenants.blue.tx.weight 4",
-		  "fabric (1Gbit)" },
-		{ 2,
-		  { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_CPU },
-		  "tqosctl set tenants.blue.cpu.weight 2",
-		  "cpu.weight 1" },
-		{ 0, { .kind = TQ_RPC_WAIT_SCHED, .wait = TQ_WAIT_PORT_PPS }, "", "removed" },
-		{ 2,
-		  { .kind = TQ_RPC_WAIT_BUFFERS },
-		  "tqosctl set tenants.blue.ports.blue1.hold 8ms",
-		  "4ms" },
-		{ 0, { .kind = TQ_RPC_WAIT_UPLINK }, "tqosctl show links", "device" },
-		{ 0, { .kind = TQ_RPC_WAIT_BINDING }, "", "bound" },
-		{ 0,
-		  { .kind = TQ_RPC_DROP, .drop = TQ_DROP_SPOOF },
-		  "tqosctl del tenants.red.ports.red1.mac",
-		  "source MAC" },
-		{ 1, { .kind = TQ_RPC_DROP, .drop = TQ_DROP_SPOOF }, "", "source MAC" },
-		{ 0,
-		  { .kind = TQ_RPC_DROP, .drop = TQ_DROP_RX_LIMIT },
-		  "tqosctl set tenants.red.ports.red2.rx.max 100Mbit",
-		  "red2" },
-		{ 2,
-		  { .kind = TQ_RPC_DROP, .drop = TQ_DROP_RECEIVER_FULL },
-		  "tqosctl set tenants.blue.ports.blue1.hold 8ms",
-		  "buffers" },
-		{ 0, { .kind = TQ_RPC_DROP, .drop = TQ_DROP_BAD_CHAIN }, "", "chain" },
-		{ 0,
-		  { .kind = TQ_RPC_DROP, .drop = TQ_DROP_RECEIVER_DOWN },
-		  "tqosctl show ports",
-		  "running" },
-	};
 	struct tq_control *c = *state;
 
-	for (size_t i = 0; i < TQ_ARRAY_LEN(rows); i++) {
+	for (size_t i = 0; i < TQ_ARRAY_LEN(advised); i++) {
 		struct tq_rpc_advice a;
 
-		tq_rpc_advise(c, rows[i].port, &rows[i].cause, &a);
-		assert_string_equal(a.command, rows[i].command);
-		if (!strstr(a.why, rows[i].why))
-			fail_msg("row %zu: \"%s\" does not say %s", i, a.why, rows[i].why);
+		c->sample_now.tx.wait_ns[TQ_WAIT_CLASS_MAX] = 1000;
+		tq_rpc_advise(c, advised[i].port, &advised[i].cause, &a);
+		assert_string_equal(a.command, advised[i].command);
+		if (!strstr(a.why, advised[i].why))
+			fail_msg("row %zu: \"%s\" does not say %s", i, a.why, advised[i].why);
 	}
 }
 

@@ -29,13 +29,14 @@ bool tq_rpc_may_change(const struct tq_rpc_call *call, const char *what, struct 
 
 /* Where the time of a port's frames went, and which frames were lost, between two samples. Every
  * waiting or dropped frame is in exactly one row. */
-#define TQ_RPC_CAUSES_MAX (TQ_WAIT_N + TQ_DROP_N + 3)
+#define TQ_RPC_CAUSES_MAX (TQ_WAIT_N + TQ_DROP_N + 4)
 
 enum tq_rpc_kind {
 	TQ_RPC_WAIT_SCHED,   /* wait says which */
 	TQ_RPC_WAIT_BUFFERS, /* of the receiving guest: "receiver_full" */
 	TQ_RPC_WAIT_UPLINK,  /* room in a device */
 	TQ_RPC_WAIT_BINDING, /* of the source address */
+	TQ_RPC_WAIT_CLASS,   /* behind frames of another class in the same virtqueue */
 	TQ_RPC_DROP,         /* drop says why */
 };
 
@@ -68,10 +69,17 @@ uint32_t tq_rpc_tx_running(const struct tq_port_status *status);
  * model. */
 struct tq_rpc_advice {
 	char why[320];
-	char command[256];
+	char command[320];
 };
 void tq_rpc_advise(const struct tq_control *c, uint32_t port, const struct tq_rpc_cause *cause,
 		   struct tq_rpc_advice *ret_advice);
+
+/* "classes" of object: what each may send, sent, and was held by; empty when there are none. */
+void tq_rpc_set_classes(json_t *object, const struct tq_control *c, uint32_t port);
+/* The class of a port whose max (or pps) held its frames the longest in the last seconds; NULL:
+ * none has one. */
+const struct tq_class_conf *tq_rpc_limited_class(const struct tq_control *c, uint32_t port,
+						 enum tq_wait_reason wait);
 
 /* Pieces that several methods print. Each takes part in the answer as one key of object. */
 void tq_rpc_set_rings(json_t *object, const struct tq_port_status *status);

@@ -116,5 +116,6 @@ void tq_rpc_run_explain(struct tq_rpc_call *call)
 	for (uint32_t k = 0; k < n; k++)
 		json_array_append_new(rows, constraint(c, i, &cause[k]));
 	json_object_set_new(o, "constraints", rows);
+	tq_rpc_set_classes(o, c, i);
 	tq_rpc_answer(call, o);
 }

@@ -163,6 +163,7 @@ static json_t *port_json(const struct tq_control *c, uint32_t i)
 	json_object_set_new(o, "mode", json_string(tq_port_mode_name(p->mode)));
 	json_object_set_new(o, "socket", tq_json_text(p->socket_path));
 	tq_json_set_u64(o, "queues", p->queue_pairs);
+	tq_json_set_u64(o, "classes", p->n_classes);
 	set_id(o, "worker", st.worker);
 	set_mac(o, &st);
 	tq_json_set_u64(o, "hold_ns", p->hold_ns);

@@ -8,6 +8,8 @@
 #include "rpc/json.h"
 #include "rpc/method.h"
 
+#define CLASSES_UNASKED_MAX 1000
+
 static json_t *counters_json(const struct tq_port_counters *n)
 {
 	json_t *o = json_object();
@@ -73,7 +75,24 @@ static json_t *totals_json(const struct tq_control *c)
 	return o;
 }
 
-static json_t *port_json(const struct tq_control *c, uint32_t i)
+static json_t *classes_json(const struct tq_control *c, uint32_t port)
+{
+	const struct tq_port_conf *p = &tq_control_model(c)->ports[port];
+	json_t *rows = json_array();
+
+	for (uint32_t k = 0; k < p->n_classes; k++) {
+		struct tq_node_stats s;
+		json_t *o = json_object();
+
+		tq_control_class_stats(c, port, k, &s);
+		json_object_set_new(o, "name", json_string(p->classes[k].name));
+		json_object_set_new(o, "tx", node_json(&s, true));
+		json_array_append_new(rows, o);
+	}
+	return rows;
+}
+
+static json_t *port_json(const struct tq_control *c, uint32_t i, bool classes)
 {
 	const struct tq_model *m = tq_control_model(c);
 	struct tq_port_counters n;
@@ -89,6 +108,8 @@ static json_t *port_json(const struct tq_control *c, uint32_t i)
 	json_object_set_new(o, "counters", counters_json(&n));
 	set_node(o, "tx", c, TQ_NODE_OF_PORT_TX, i);
 	set_node(o, "rx", c, TQ_NODE_OF_PORT_RX, i);
+	if (classes)
+		json_object_set_new(o, "classes", classes_json(c, i));
 	tq_rpc_set_rings(o, &st);
 	return o;
 }
@@ -214,15 +235,18 @@ void tq_rpc_run_stats(struct tq_rpc_call *call)
 	const json_t *only = json_object_get(call->params, "ports");
 	struct tq_err err = { 0 };
 	json_t *o, *ports;
+	bool classes;
 
 	if (check_names(m, only, &err)) {
 		tq_rpc_refuse_err(call, &err);
 		return;
 	}
+	/* A hundred thousand classes at once are more than a client can want. */
+	classes = json_is_array(only) || m->n_classes <= CLASSES_UNASKED_MAX;
 	ports = json_array();
 	for (uint32_t i = 0; i < m->n_ports; i++) {
 		if (wanted(only, m->ports[i].name))
-			json_array_append_new(ports, port_json(c, i));
+			json_array_append_new(ports, port_json(c, i, classes));
 	}
 	o = tq_rpc_result(call);
 	json_object_set_new(o, "totals", totals_json(c));

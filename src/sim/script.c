@@ -10,9 +10,10 @@
  *   refill PORT on|off               does the guest post receive buffers again?
  *   post PORT N                      it posts N receive buffers on pair 0
  *   flow NAME FROM TO [bytes=1514 [to=1514]] [rate=100Mbit] [frames=N] [pair=0]
- *   [odd=spoof|group|vlan|...]
+ *   [odd=spoof|group|vlan|...] [dscp=46] [sport=N] [dport=5060] [pcp=5]
  *                                    TO is a port, `all` or `nobody`; without rate as much as the
- *                                    ring takes
+ *                                    ring takes; with dscp or a port as UDP in IPv4, with pcp
+ *                                    in a priority tag
  *   stop NAME / start NAME           flows
  *   run TIME                         "10ms"
  *   set PATH VALUE | add PATH [YAML] | del PATH | apply FILE        a change of the configuration;
@@ -30,6 +31,8 @@
  *   expect tenant NAME cycles|holds|held_ns OP NUMBER               since mark
  *   expect shares NAME/WEIGHT ... +- TIME   of cycles since mark: |C_i/w_i - C_j/w_j| <=
  *                                    (1/w_i + 1/w_j) x TIME for each two
+ *   expect flow NAME rate = RATE +- N%|BYTES                        received since mark
+ *   expect class PORT NAME bytes|frames OP NUMBER                   since the class was made
  *   expect worker N units = TEXT     who shares it, and why
  *   expect PORT worker OP NUMBER     where it is
  *   expect PORT waits_for = REASON   what held nine tenths of the waiting of its frames since mark
@@ -277,6 +280,12 @@ static int do_flow(struct script *x)
 	f->frame_bytes_max = TQ_MAX((uint32_t)option_number(x, 4, "to", 0), f->frame_bytes);
 	f->left_frames = option_number(x, 4, "frames", UINT64_MAX);
 	f->gap_ns = bits_s ? tq_muldiv_u64(f->frame_bytes * 8ULL, TQ_NS_PER_S, bits_s) : 0;
+	f->is_ip = option(x, 4, "dscp") || option(x, 4, "sport") || option(x, 4, "dport");
+	f->dscp = (uint8_t)option_number(x, 4, "dscp", 0);
+	f->sport = (uint16_t)option_number(x, 4, "sport", 0);
+	f->dport = (uint16_t)option_number(x, 4, "dport", 0);
+	f->is_tagged = option(x, 4, "pcp") != NULL;
+	f->pcp = (uint8_t)option_number(x, 4, "pcp", 0);
 	x->flow[at].flow = f;
 	snprintf(x->flow[at].name, sizeof(x->flow[at].name), "%s", x->word[1]);
 	return 0;
@@ -360,6 +369,8 @@ static void do_mark(struct script *x)
 		tq_control_tenant_cpu(x->s->c, i, &x->cpu_mark[i]);
 	for (uint32_t i = 0; i < x->s->n_workers; i++)
 		tq_control_worker_status(x->s->c, i, &x->worker_mark[i]);
+	for (int i = 0; i < SIM_FLOWS_MAX && x->flow[i].flow; i++)
+		x->flow[i].flow->mark_bytes = x->flow[i].flow->received_bytes;
 }
 
 /* A counter or a drop reason since the mark. */
@@ -384,19 +395,20 @@ static bool port_number(struct script *x, uint32_t index, uint32_t id, const cha
 	return false;
 }
 
-/* "= 575Mbit +- 0.2%" or "+- 1514": bytes since the mark against rate x time. */
-static int expect_rate(struct script *x, uint64_t have_bytes)
+/* "= 575Mbit +- 0.2%" or "+- 1514", from word `at`: bytes since the mark against rate x time. */
+static int expect_rate(struct script *x, uint64_t have_bytes, int at)
 {
 	uint64_t bits_s, want_bytes, elapsed_ns = x->s->now_ns - x->mark_ns;
 	double tolerance_bytes;
 	char why[200];
 	char *end;
 
-	if (x->n_words < 7 || strcmp(x->word[3], "=") != 0 || strcmp(x->word[5], "+-") != 0 ||
-	    tq_unit_parse(TQ_UNIT_RATE, x->word[4], &bits_s, NULL))
+	if (x->n_words < at + 4 || strcmp(x->word[at], "=") != 0 ||
+	    strcmp(x->word[at + 2], "+-") != 0 ||
+	    tq_unit_parse(TQ_UNIT_RATE, x->word[at + 1], &bits_s, NULL))
 		return bad(x, "expect PORT rx_rate = RATE +- N%|BYTES");
 	want_bytes = tq_muldiv_u64(bits_s, elapsed_ns, 8 * TQ_NS_PER_S);
-	tolerance_bytes = strtod(x->word[6], &end);
+	tolerance_bytes = strtod(x->word[at + 3], &end);
 	if (*end == '%')
 		tolerance_bytes *= (double)want_bytes / 100;
 	snprintf(why, sizeof(why),
@@ -410,12 +422,34 @@ static int expect_rate(struct script *x, uint64_t have_bytes)
 	return 0;
 }
 
+static int expect_class(struct script *x)
+{
+	const struct tq_model *m = tq_control_model(x->s->c);
+	struct tq_node_stats stats;
+	uint32_t id, index, k = 0;
+
+	if (x->n_words < 7 || !find_port(x, x->word[2], &id))
+		return bad(x, "expect class PORT NAME bytes|frames OP NUMBER");
+	index = sim_port_index(x->s, x->word[2]);
+	while (k < m->ports[index].n_classes &&
+	       strcmp(m->ports[index].classes[k].name, x->word[3]) != 0)
+		k++;
+	if (k == m->ports[index].n_classes)
+		return bad(x, "no such class");
+	tq_control_class_stats(x->s->c, index, k, &stats);
+	expect_number(x, strcmp(x->word[4], "bytes") == 0 ? stats.bytes : stats.frames, x->word[5],
+		      x->word[6]);
+	return 0;
+}
+
 static int expect_flow(struct script *x)
 {
 	struct sim_flow *f = x->n_words > 5 ? find_flow(x, x->word[2]) : NULL;
 
 	if (!f)
 		return bad(x, "expect flow NAME received|skipped|reordered|sent OP NUMBER");
+	if (strcmp(x->word[3], "rate") == 0)
+		return expect_rate(x, f->received_bytes - f->mark_bytes, 4);
 	if (strcmp(x->word[3], "received") == 0)
 		expect_number(x, f->received, x->word[4], x->word[5]);
 	else if (strcmp(x->word[3], "skipped") == 0)
@@ -602,12 +636,14 @@ static int do_expect(struct script *x)
 		return expect_tenant(x);
 	if (strcmp(x->word[1], "shares") == 0)
 		return expect_shares(x);
+	if (strcmp(x->word[1], "class") == 0)
+		return expect_class(x);
 	if (!find_port(x, x->word[1], &id))
 		return -EINVAL;
 	index = sim_port_index(x->s, x->word[1]);
 	if (strcmp(x->word[2], "rx_rate") == 0 || strcmp(x->word[2], "tx_rate") == 0) {
 		port_number(x, index, id, x->word[2][0] == 'r' ? "rx_bytes" : "tx_bytes", &have);
-		return expect_rate(x, have);
+		return expect_rate(x, have, 3);
 	}
 	if (strcmp(x->word[2], "worker") == 0)
 		have = worker_of(x, index);

@@ -47,6 +47,11 @@ struct sim_flow {
 	enum sim_odd odd;
 	uint32_t from, to; /* control's port ids; to: SIM_BROADCAST, SIM_NOBODY */
 	uint32_t pair;
+	bool is_ip;   /* frames are UDP in IPv4, else of a test protocol */
+	uint8_t dscp; /* with is_ip, as ports */
+	uint16_t sport, dport;
+	bool is_tagged; /* a priority tag, VLAN 0 */
+	uint8_t pcp;
 	uint32_t frame_bytes, frame_bytes_max; /* lengths are drawn from this range */
 	uint64_t gap_ns;                       /* 0: greedy, as many as the ring takes */
 	uint64_t next_ns;
@@ -54,7 +59,7 @@ struct sim_flow {
 	uint64_t sent, numbered;
 	uint32_t seq_expected[TQ_PORTS_MAX]; /* by receiver */
 	/* reordered: behind a later one, or twice; damaged: not as it was sent */
-	uint64_t received, skipped, reordered, damaged;
+	uint64_t received, received_bytes, mark_bytes, skipped, reordered, damaged;
 };
 #define SIM_BROADCAST UINT32_MAX
 #define SIM_NOBODY (UINT32_MAX - 1) /* an address that nobody has */

@@ -21,6 +21,23 @@ struct test_header {
 } __attribute__((packed));
 
 #define NUMBERED_BYTES (TQ_ETH_HDR_BYTES + sizeof(struct test_header))
+#define ETHERTYPE_IPV4 0x0800
+#define IP_UDP_BYTES 28
+
+/* Where the test header is; 0: nowhere, the frame is not ours. */
+static uint32_t test_header_at(const uint8_t *frame)
+{
+	uint32_t at = TQ_ETH_HDR_BYTES;
+	uint16_t type = tq_eth_type(frame);
+
+	if (type == TQ_ETHERTYPE_VLAN) {
+		type = tq_eth_type(frame + TQ_VLAN_TAG_BYTES);
+		at += TQ_VLAN_TAG_BYTES;
+	}
+	if (type == ETHERTYPE_IPV4)
+		return at + IP_UDP_BYTES;
+	return type == ETHERTYPE_TEST ? at : 0;
+}
 
 const char *sim_odd_name(enum sim_odd odd)
 {
@@ -96,6 +113,35 @@ static uint64_t destination(struct sim *s, const struct sim_flow *f)
 	return f->to == SIM_NOBODY ? tq_mac_load(nobody) : sim_mac(s, f->to);
 }
 
+/* From the ethertype on. No checksums: nobody looks. */
+static void put_headers(const struct sim_flow *f, uint8_t *at)
+{
+	bool is_tagged = f->is_tagged || f->odd == SIM_ODD_VLAN;
+	uint16_t type = f->is_ip ? ETHERTYPE_IPV4 : ETHERTYPE_TEST;
+
+	if (is_tagged) {
+		at[0] = TQ_ETHERTYPE_VLAN >> 8;
+		at[1] = TQ_ETHERTYPE_VLAN & 0xff;
+		at[2] = (uint8_t)(f->pcp << 5);
+		at[3] = f->odd == SIM_ODD_VLAN; /* VLAN 1, which is not the guest's to choose */
+		at += TQ_VLAN_TAG_BYTES;
+	}
+	at[0] = (uint8_t)(type >> 8);
+	at[1] = (uint8_t)type;
+	if (!f->is_ip)
+		return;
+	at += 2;
+	at[0] = 0x45;
+	at[1] = (uint8_t)(f->dscp << 2);
+	at[8] = 64;
+	at[9] = 17;
+	at[12] = at[16] = 10;
+	at[20] = (uint8_t)(f->sport >> 8);
+	at[21] = (uint8_t)f->sport;
+	at[22] = (uint8_t)(f->dport >> 8);
+	at[23] = (uint8_t)f->dport;
+}
+
 static void make_frame(struct sim *s, const struct sim_flow *f, uint8_t *ret_frame)
 {
 	const uint8_t spoofed[TQ_MAC_BYTES] = { 0x02, 0xfe, 0, 0, 0, 1 };
@@ -107,8 +153,7 @@ static void make_frame(struct sim *s, const struct sim_flow *f, uint8_t *ret_fra
 		memcpy(ret_frame + TQ_MAC_BYTES, spoofed, TQ_MAC_BYTES);
 	if (f->odd == SIM_ODD_GROUP)
 		ret_frame[TQ_MAC_BYTES] |= 1;
-	ret_frame[12] = f->odd == SIM_ODD_VLAN ? 0x81 : ETHERTYPE_TEST >> 8;
-	ret_frame[13] = f->odd == SIM_ODD_VLAN ? 0x00 : ETHERTYPE_TEST & 0xff;
+	put_headers(f, ret_frame + 2 * TQ_MAC_BYTES);
 }
 
 /* Spread over the range, the same in every run. */
@@ -143,7 +188,8 @@ static bool send_odd(struct tq_sim_guest *g, const struct sim_flow *f, const uin
 static bool send_one(struct sim *s, struct sim_flow *f, struct tq_sim_guest *g, uint8_t *frame)
 {
 	uint32_t bytes = length(f);
-	bool is_numbered = bytes >= NUMBERED_BYTES, sent;
+	uint32_t at = test_header_at(frame);
+	bool is_numbered = at > 0 && bytes >= at + sizeof(struct test_header), sent;
 	struct test_header h = { .flow = (uint16_t)(f - s->flow),
 				 .generation = f->generation,
 				 .seq = (uint32_t)f->numbered,
@@ -154,7 +200,7 @@ static bool send_one(struct sim *s, struct sim_flow *f, struct tq_sim_guest *g, 
 		return false;
 	if (is_numbered) {
 		frame[bytes - 1] = (uint8_t)f->numbered;
-		memcpy(frame + TQ_ETH_HDR_BYTES, &h, sizeof(h));
+		memcpy(frame + at, &h, sizeof(h));
 	}
 	if (f->odd == SIM_ODD_BAD_HEADER || f->odd == SIM_ODD_BAD_CHAIN)
 		sent = send_odd(g, f, frame, bytes);
@@ -201,18 +247,23 @@ static void check_frame(struct sim *s, uint32_t port_id, const uint8_t *frame, u
 	struct test_header h;
 	struct sim_flow *f;
 	bool is_damaged;
+	uint32_t at;
 
-	if (bytes < NUMBERED_BYTES || tq_eth_type(frame) != ETHERTYPE_TEST)
+	if (bytes < NUMBERED_BYTES)
 		return;
-	memcpy(&h, frame + TQ_ETH_HDR_BYTES, sizeof(h));
+	at = test_header_at(frame);
+	if (at == 0 || bytes < at + sizeof(h))
+		return;
+	memcpy(&h, frame + at, sizeof(h));
 	if (h.flow >= SIM_FLOWS_MAX || s->flow[h.flow].generation != h.generation)
 		return; /* of an earlier flow in this slot */
 	f = &s->flow[h.flow];
 	is_damaged = h.len_bytes != bytes;
-	if (bytes > NUMBERED_BYTES)
+	if (bytes > at + sizeof(h))
 		is_damaged |= frame[bytes - 1] != (uint8_t)h.seq;
 	f->damaged += is_damaged;
 	f->received++;
+	f->received_bytes += bytes;
 	if (h.seq < f->seq_expected[port_id])
 		f->reordered++;
 	else

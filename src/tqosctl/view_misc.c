@@ -114,6 +114,36 @@ void tq_view_stats(FILE *out, const json_t *result)
 
 /* ---- explain ---- */
 
+static void print_classes(FILE *out, const json_t *rows)
+{
+	static const char *const heads[] = { "CLASS",      ">PRIORITY", ">MIN",  ">MAX",
+					     ">PPS",       ">WEIGHT",   ">RATE", ">FRAMES/s",
+					     "LIMITED BY", "MATCH",     NULL };
+	char rate[TQ_FMT_MAX], min[TQ_FMT_MAX], max[TQ_FMT_MAX], pps[TQ_FMT_MAX];
+	struct tq_table t;
+	json_t *o;
+	size_t i;
+
+	if (!json_array_size(rows))
+		return;
+	fputc('\n', out);
+	tq_table_init(&t, heads);
+	json_array_foreach((json_t *)rows, i, o)
+	{
+		tq_table_add(&t, "%s", tq_j_text(o, "class", "?"));
+		tq_table_add(&t, "%lld", j_int(o, "priority"));
+		tq_table_add(&t, "%s", tq_fmt_limit(json_object_get(o, "min_bits_s"), false, min));
+		tq_table_add(&t, "%s", tq_fmt_limit(json_object_get(o, "max_bits_s"), false, max));
+		tq_table_add(&t, "%s", tq_fmt_limit(json_object_get(o, "pps"), true, pps));
+		tq_table_add(&t, "%lld", j_int(o, "weight"));
+		tq_table_add(&t, "%s", tq_fmt_rate(tq_j_u64(o, "rate_bits_s"), rate));
+		tq_table_add(&t, "%lld", j_int(o, "rate_pps"));
+		tq_table_add(&t, "%s", tq_j_text(o, "limited_by", "-"));
+		tq_table_add(&t, "%s", tq_j_text(o, "match", "what no other class has"));
+	}
+	tq_table_end(&t, out, NULL);
+}
+
 void tq_view_explain(FILE *out, const json_t *result)
 {
 	static const char *const heads[] = { "CONSTRAINT", "",        ">OF TIME", ">OF FRAMES",
@@ -132,6 +162,7 @@ void tq_view_explain(FILE *out, const json_t *result)
 		tq_fmt_pps(tq_j_u64(result, "tx_rate_pps"), pps),
 		tq_fmt_limit(part(result, "min_bits_s"), false, min),
 		tq_fmt_limit(part(result, "max_bits_s"), false, max));
+	print_classes(out, part(result, "classes"));
 	if (!json_array_size(rows))
 		return;
 	fputc('\n', out);
