@@ -103,6 +103,7 @@ struct proof_result {
 	uint64_t decisions, digest;
 	uint64_t checked[PROOF_N]; /* how often the property was decided */
 	double worst[PROOF_N];     /* of the bound; 0: not measured that way */
+	double late_ns;            /* of guarantees, own frame aside: the worst; may be negative */
 };
 
 /* Run until the first failure of a property in `properties`, a mask. */

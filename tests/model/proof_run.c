@@ -3,6 +3,7 @@
 
 /* Guests, workers and a clock: run a case in virtual time. */
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,6 +281,7 @@ void proof_run(const struct proof_case *c, uint32_t properties, enum proof_mutan
 
 	memset(ret, 0, sizeof(*ret));
 	ret->failed = PROOF_N;
+	ret->late_ns = -INFINITY;
 	world_new(&w, c);
 	loop(&w);
 	if (ret->failed == PROOF_N) {

@@ -171,7 +171,9 @@ static void watch_choose(struct proof_world *w, uint32_t node)
 
 	if (!n->p.min_bytes_s || w->n_watches == PROOF_WATCHES)
 		return;
-	if (w->c->nodes > 1000 && drive_between(&w->seed, 0, w->c->nodes / 100))
+	/* Of many, some, and those with much to lose. */
+	if (w->c->nodes > 1000 && n->p.min_bytes_s < w->root_min_bytes_s / 100 &&
+	    drive_between(&w->seed, 0, w->c->nodes / 100))
 		return;
 	while (w->c->links > 1 && sd->node[top].parent != PROOF_NONE)
 		top = sd->node[top].parent;
@@ -394,6 +396,7 @@ static void watch_check(struct proof_world *w, struct proof_watch *g, uint64_t a
 	behind_bytes = (double)(g->high_n - y_n) / 1e9 - g->own_bytes;
 	ns = behind_bytes * 1e9 / (double)min;
 	proof_note(w, PROOF_GUARANTEE, ns / allowed_ns);
+	w->r->late_ns = fmax(w->r->late_ns, ns);
 	if (ns > allowed_ns)
 		proof_fail(
 			w, PROOF_GUARANTEE,
