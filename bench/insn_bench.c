@@ -126,7 +126,10 @@ static uint64_t pair_run(void *ctx, uint64_t frames)
 /* ---- a worker's step ---- */
 static void *worker_prepare(const struct work *work)
 {
-	return bench_world_new(&work->worker);
+	struct bench_world_conf conf = work->worker;
+
+	conf.cycles_by_clock = true;
+	return bench_world_new(&conf);
 }
 
 static uint64_t worker_run(void *ctx, uint64_t frames)
@@ -154,6 +157,12 @@ static const struct work works[] = {
 	{ "worker/none/1", worker_prepare, worker_run, .worker = { POLICY_NONE, 1, 1, 64, 64 } },
 	{ "worker/limits/1", worker_prepare, worker_run,
 	  .worker = { POLICY_LIMITS, 1, 1, 64, 64 } },
+	{ "worker/none/64", worker_prepare, worker_run,
+	  .worker = { POLICY_NONE, 1000, 64, 64, 64 } },
+	{ "worker/none/64/1514B", worker_prepare, worker_run,
+	  .worker = { POLICY_NONE, 1000, 64, 1514, 64 } },
+	{ "worker/limits/64/1514B", worker_prepare, worker_run,
+	  .worker = { POLICY_LIMITS, 1000, 64, 1514, 64 } },
 	{ "worker/limits/64", worker_prepare, worker_run,
 	  .worker = { POLICY_LIMITS, 1000, 64, 64, 64 } },
 };

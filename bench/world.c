@@ -12,9 +12,17 @@
 #include "virtio/nethdr.h"
 
 #define FEATURES (TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF))
+#define CYCLES_HZ 2000000000ULL
 #define RING 256
 #define RING_IDLE 32
 #define FRAME_BYTES_MAX 1514
+
+static uint64_t clock_cycles;
+
+static uint64_t cycles_by_clock(void *ctx TQ_UNUSED)
+{
+	return clock_cycles;
+}
 
 static void die(const char *what)
 {
@@ -148,11 +156,13 @@ struct bench_world *bench_world_new(const struct bench_world_conf *conf)
 						 .kick_add = tq_sim_kick_add,
 						 .kick_del = tq_sim_kick_del,
 						 /* of the TSC, about: where stolen time begins */
-						 .cycles_hz = 2000000000 } };
+						 .cycles_hz = CYCLES_HZ } };
 
 	if (!b || tq_sim_world_new(&b->sim))
 		die("world");
 	b->conf = *conf;
+	if (conf->cycles_by_clock)
+		worker.io.cycles = cycles_by_clock;
 	b->n_ports = TQ_MIN(conf->tenants + conf->active, (uint32_t)TQ_PORTS_MAX);
 	worker.io.ctx = tq_sim_seat(b->sim, 0);
 	worker.snapshot = &b->snap;
@@ -177,6 +187,7 @@ uint32_t bench_world_step(struct bench_world *b, uint64_t now_ns)
 		tq_sim_guest_kick(b->guest[2 * t], 1);
 	}
 	b->now_ns = now_ns;
+	clock_cycles = now_ns * (CYCLES_HZ / TQ_NS_PER_S);
 	tq_worker_step(b->w, now_ns);
 	for (uint32_t t = 0; t < b->conf.active; t++)
 		n += tq_drv_rx_burst(b->guest[2 * t + 1]->drv[0], RING, NULL);
