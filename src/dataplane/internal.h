@@ -32,7 +32,7 @@
 
 /* About 50 us of 64-byte frames, of copied bytes, or of descriptors; then control and kicks have
  * their turn. */
-#define TQ_STEP_VISITS_MAX 16
+#define TQ_STEP_VISITS_MAX 32
 #define TQ_STEP_BYTES_MAX (2 * TQ_VISIT_BYTES_MAX)
 #define TQ_STEP_DESCS_MAX 2048
 #define TQ_POLL_DESCS_MAX 256 /* looked at before the visits of a step: polled rings */

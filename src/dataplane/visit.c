@@ -16,8 +16,9 @@ struct visit {
 	uint32_t frames;        /* charged */
 	uint32_t descs;
 	uint32_t done; /* frames of the window to complete */
-	bool first;    /* the frame at hand is the head that was scheduled */
-	bool enough;   /* ended before its budget */
+	uint32_t completed;
+	bool first;  /* the frame at hand is the head that was scheduled */
+	bool enough; /* ended before its budget */
 };
 
 static void count_taken(struct tq_ring *ring, struct visit *v, const struct tq_frame *frame)
@@ -100,6 +101,12 @@ static bool pull_flood(struct tq_worker *w, struct tq_ring *ring, struct visit *
 	return true;
 }
 
+static bool has_budget(const struct visit *v)
+{
+	return v->frames < v->pick->budget_frames && v->charged_bytes <= v->pick->budget_bytes &&
+	       !v->enough;
+}
+
 /* Is the next frame of the window part of this visit? Malformed and refused frames end it: settle
  * drops them. */
 static bool fits_visit(struct tq_worker *w, struct tq_ring *ring, struct visit *v,
@@ -107,8 +114,7 @@ static bool fits_visit(struct tq_worker *w, struct tq_ring *ring, struct visit *
 {
 	struct tq_dest dest;
 
-	if (v->frames >= v->pick->budget_frames || v->charged_bytes > v->pick->budget_bytes ||
-	    v->enough)
+	if (!has_budget(v))
 		return false;
 	if (v->first) {
 		v->first = false;
@@ -144,12 +150,30 @@ static enum visit_end pull_window(struct tq_worker *w, struct tq_ring *ring, str
 	return VISIT_MORE;
 }
 
-static void complete(struct tq_worker *w, struct tq_ring *ring, const struct visit *v)
+static void complete(struct tq_worker *w, struct tq_ring *ring, struct visit *v)
 {
 	if (v->done == 0)
 		return;
 	tq_vq_tx_complete(&ring->vq, v->done);
+	v->completed += v->done;
 	tq_touch(w, ring);
+}
+
+/* A window is read ahead without regard to visits: one that is used up before the budget does not
+ * end the visit, or each second visit would be a short one. */
+static enum visit_end pull(struct tq_worker *w, struct tq_ring *ring, struct visit *v)
+{
+	uint32_t n = tq_vq_tx_count(&ring->vq);
+	enum visit_end end;
+
+	do {
+		end = pull_window(w, ring, v);
+		complete(w, ring, v);
+		if (end == VISIT_BLOCKED || v->done < n || !has_budget(v))
+			return end;
+		n = tq_vq_tx_peek(&ring->vq, true); /* 0, or a fault: settle sees to it */
+	} while (n > 0);
+	return VISIT_MORE;
 }
 
 /* Receive descriptors that were used up since the last visit to this ring, beyond 4 a frame, over
@@ -169,7 +193,7 @@ static uint64_t receivers_part(struct tq_ring *rx, const struct visit *v, uint64
 	rx->rx_carry_descs = (int32_t)(extra > 0 ? 0 : TQ_MAX(extra, -TQ_VISIT_DESCS_MAX));
 	if (TQ_LIKELY(extra <= 0))
 		return 0;
-	return tq_muldiv_u64(cycles, (uint64_t)extra, (uint64_t)used + v->done);
+	return tq_muldiv_u64(cycles, (uint64_t)extra, (uint64_t)used + v->completed);
 }
 
 /* A receiver with many small buffers costs more than its sender can help. */
@@ -199,8 +223,7 @@ static void visit(struct tq_worker *w, const struct tq_pick *pick, uint64_t *sin
 	bool ready = false;
 
 	tq_assert(ring->state == TQ_RING_SCHEDULED && ring->vq.fault == TQ_VQ_OK);
-	end = pull_window(w, ring, &v);
-	complete(w, ring, &v);
+	end = pull(w, ring, &v);
 	if (end == VISIT_MORE) {
 		ready = tq_settle(w, ring);
 		ring->waited = ready;
@@ -217,7 +240,7 @@ static void visit(struct tq_worker *w, const struct tq_pick *pick, uint64_t *sin
 	port->counters.visits++;
 	w->counters.visits++;
 	w->counters.frames += v.frames;
-	w->did += v.frames + v.done + 1;
+	w->did += v.frames + v.completed + 1;
 	w->step_bytes += v.pulled_bytes;
 	w->step_descs += v.descs + (ring->vq.stats.descs - descs);
 	count_visit(w, ring, &v, since);

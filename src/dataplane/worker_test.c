@@ -56,6 +56,22 @@ static void order_is_kept_and_nothing_lost_over_many_rounds(void **state)
 	bed_free(b);
 }
 
+/* Frames are read ahead 32 at a time; a visit is as long as its budget all the same. */
+static void a_visit_outlasts_the_window(void **state)
+{
+	struct bed *b = bed_new(2, 256);
+	uint32_t sent = bed_fill(b, 0, 1, 64);
+
+	(void)state;
+	assert_int_equal(sent, 256);
+	bed_run(b, 1000000);
+	assert_int_equal(bed_drain(b, 1), sent);
+	/* 64 frames each */
+	assert_int_equal(tq_worker_counters(b->w)->visits, sent / TQ_BURST_MAX);
+	bed_check_conservation(b);
+	bed_free(b);
+}
+
 static void broadcast_reaches_all_but_the_sender(void **state)
 {
 	/* 40 receivers: more than the 32 copies of one visit */
@@ -441,6 +457,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unicast_is_delivered_byte_for_byte),
 		cmocka_unit_test(order_is_kept_and_nothing_lost_over_many_rounds),
+		cmocka_unit_test(a_visit_outlasts_the_window),
 		cmocka_unit_test(broadcast_reaches_all_but_the_sender),
 		cmocka_unit_test(unknown_unicast_stays_in_the_network),
 		cmocka_unit_test(refused_frames_are_dropped_with_their_reason),
