@@ -257,11 +257,12 @@ static void take_msg(struct tq_worker *w, uint32_t from, const struct tq_lend_ms
 	b->unlooked = b->n_list;
 }
 
-static void take_mail(struct tq_worker *w)
+void tq_lend_mail(struct tq_worker *w)
 {
 	struct tq_bridge *b = w->bridge;
 	struct tq_lend_msg msg;
 
+	b->more = false;
 	for (uint32_t i = 0; i < b->n_peers; i++) {
 		uint32_t n = 0;
 
@@ -294,12 +295,10 @@ void tq_lend_step(struct tq_worker *w)
 {
 	struct tq_bridge *b = w->bridge;
 
-	b->more = false;
-	take_mail(w);
-	if (!b->unlooked && w->now_ns < b->next_ns)
-		return;
-	if (!b->unlooked)
-		b->unlooked = b->n_list; /* somebody's time has come */
+	/* What was done, or released, may have made somebody hungry; or somebody's time has
+	 * come. */
+	if (w->did || b->sched_ns <= w->now_ns || (!b->unlooked && b->next_ns <= w->now_ns))
+		b->unlooked = b->n_list;
 	if (b->unlooked == b->n_list)
 		b->next_ns = TQ_TIME_NEVER_NS;
 	for (uint32_t n = 0; n < TQ_LEND_LOOKS_STEP_MAX && b->unlooked > 0; n++) {
@@ -307,6 +306,7 @@ void tq_lend_step(struct tq_worker *w)
 		b->at = b->at + 1 < b->n_list ? b->at + 1 : 0;
 		look_at(w, b->list[b->at]);
 	}
+	b->sched_ns = tq_sched_next_ns(w->sched, w->now_ns);
 }
 
 /* ---- a new snapshot ---- */

@@ -99,16 +99,10 @@ TQ_INLINE uint64_t tq_lend_due_ns(const struct tq_worker *w)
 {
 	return w->bridge->unlooked || w->bridge->more ? w->now_ns : w->bridge->next_ns;
 }
-/* After the visits: what was done, or released, may have made somebody hungry. */
-TQ_INLINE void tq_lend_note(struct tq_worker *w)
-{
-	struct tq_bridge *b = w->bridge;
-
-	if (w->did || b->sched_ns <= w->now_ns)
-		b->unlooked = b->n_list;
-	b->sched_ns = tq_sched_next_ns(w->sched, w->now_ns);
-}
-/* In every step, before the visits. */
+/* In every step, before the visits: grants and reports that came. */
+void tq_lend_mail(struct tq_worker *w);
+/* After the visits, so that a worker that was away uses what it holds before it looks how old that
+ * is. */
 void tq_lend_step(struct tq_worker *w);
 
 #endif

@@ -184,7 +184,7 @@ uint64_t tq_worker_step(struct tq_worker *w, uint64_t now_ns)
 	tq_run_commands(w);
 	look_for_snapshot(w);
 	if (w->bridge)
-		tq_lend_step(w);
+		tq_lend_mail(w);
 	tq_poll_rings(w);
 	if (w->n_watched > 0)
 		tq_watch_rings(w);
@@ -192,13 +192,13 @@ uint64_t tq_worker_step(struct tq_worker *w, uint64_t now_ns)
 	if (TQ_LIKELY(w->snap))
 		tq_run_visits(w);
 	tq_run_timers(w);
+	if (w->bridge)
+		tq_lend_step(w);
 	tq_publish_touched(w);
 	if (w->conf.qsbr)
 		rte_rcu_qsbr_quiescent(w->conf.qsbr, w->conf.id);
 
 	c->steps++;
-	if (w->bridge)
-		tq_lend_note(w);
 	account(w, tq_cycles(w) - c0);
 	return next_ns(w);
 }

@@ -296,17 +296,19 @@ void tq_lend_fill(uint64_t amount, const struct tq_lend_claim *claim, uint32_t n
 }
 
 /* What a holder is to get, beyond what it claims already. */
-static uint64_t demand_of(struct tq_lend *h, struct tq_lend_holder *w, enum kind k, uint64_t dt_ns)
+static uint64_t demand_of(struct tq_lend *h, struct tq_lend_holder *w, enum kind k)
 {
 	const struct tq_lend_pool *p = pool_of(h, k);
 	int64_t *claim = claim_of(w, k), target;
 	uint64_t step = of(&w->step, k), need = of(&w->said.need, k);
+	uint64_t since_ns = TQ_MIN(p->at_ns - w->granted_ns, TQ_NS_PER_MS);
 
 	/* It waits, or uses what it gets. Of a full treasury nobody gets more than lasts for a
 	 * period, even alone at the rate. */
 	if (!w->apart[k] && w->said.waiting &&
 	    (w->starving || p->at_ns - w->used_ns <= TQ_LEND_EXPIRE_NS))
-		return need + p->piece + tq_muldiv_u64(p->rate_s, dt_ns, TQ_NS_PER_S);
+		return need + p->piece +
+		       tq_muldiv_u64(p->rate_s, TQ_MAX(since_ns, TQ_LEND_PERIOD_NS), TQ_NS_PER_S);
 	if (w->apart[k] || !step) {
 		*claim = 0;
 		return 0;
@@ -331,7 +333,7 @@ static void claims(struct tq_lend *h, enum kind k, uint64_t dt_ns)
 		claim[i] = (struct tq_lend_claim){ .weight = TQ_MAX(w->said.weight, 1UL) };
 		if (!w->joined)
 			continue;
-		claim[i].demand = demand_of(h, w, k, TQ_MAX(dt_ns, TQ_LEND_PERIOD_NS));
+		claim[i].demand = demand_of(h, w, k);
 		if (k == BYTES)
 			claim[i].floor = tq_muldiv_u64(w->said.min_bytes_s, dt_ns, TQ_NS_PER_S);
 		amount -= *claim_of(w, k);
@@ -357,6 +359,7 @@ static void give(struct tq_lend *h, uint32_t worker, enum kind k, uint64_t units
 	*at(&h->granted, k) += units;
 	*at(&grant->credit, k) += units;
 	*claim_of(w, k) -= (int64_t)units;
+	w->granted_ns = p->at_ns;
 	*need -= TQ_MIN(*need, units); /* until it says more */
 }
 

@@ -85,6 +85,7 @@ struct tq_lend_holder {
 	struct tq_credit granted; /* since it joined */
 	struct tq_credit step;    /* used between its last two reports */
 	uint64_t used_ns;         /* of the last report that it had used something */
+	uint64_t granted_ns;      /* of its last grant */
 	bool moved;               /* it used something since the last division */
 	/* what it was not granted yet, or had before its turn: units, may be negative */
 	int64_t claim_bytes, claim_frames;
