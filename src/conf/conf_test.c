@@ -104,8 +104,8 @@ static const struct {
 	{ V "tenants: {red: {ports: {p: {rx: {weight: 1}}}}}\n",
 	  "t.yaml:2:34: tenants.red.ports.p.rx.weight: not supported yet (leave it out in "
 	  "this version)" },
-	{ V "tenants: {red: {ports: {p: {features: {packed: on}}}}}\n",
-	  "t.yaml:2:48: tenants.red.ports.p.features.packed: on is not supported yet "
+	{ V "tenants: {red: {ports: {p: {features: {ctrl_vq: on}}}}}\n",
+	  "t.yaml:2:49: tenants.red.ports.p.features.ctrl_vq: on is not supported yet "
 	  "(write off, or leave the key out)" },
 	{ V "tenants: {red: {ports: {p: {features: {tso: true}}}}}\n",
 	  "t.yaml:2:45: tenants.red.ports.p.features.tso: \"true\" is not one of off, on" },

@@ -67,6 +67,7 @@ static const struct {
 	{ "tenants.*.ports.*.rx.max", "1.1Gbit" },
 	{ "tenants.*.ports.*.rx.pps", "50pps" },
 	{ "tenants.*.ports.*.rx.burst", "5KiB" },
+	{ "tenants.*.ports.*.features.packed", "on" },
 	{ "tenants.*.ports.*.owner", "nobody" },
 	{ "tenants.*.ports.*.group", "users" },
 	{ "tenants.*.ports.*.mode_bits", "0600" },

@@ -125,11 +125,12 @@ struct tq_port_conf {
 	uint8_t mac[6];       /* when mac_set */
 	bool mac_set;         /* else the first source seen is bound */
 	bool admin_up;
-	bool packed, ctrl_vq, tso; /* false in this version: `on` is refused */
-	bool mode_bits_set;        /* else 0660 */
-	uint32_t mode_bits;        /* of the socket we create, 0 .. 0777 */
-	char owner[TQ_USER_MAX];   /* user name or number; empty: not written */
-	char group[TQ_USER_MAX];   /* empty: host.vhost_group */
+	bool packed;
+	bool ctrl_vq, tso;       /* false in this version: `on` is refused */
+	bool mode_bits_set;      /* else 0660 */
+	uint32_t mode_bits;      /* of the socket we create, 0 .. 0777 */
+	char owner[TQ_USER_MAX]; /* user name or number; empty: not written */
+	char group[TQ_USER_MAX]; /* empty: host.vhost_group */
 	uint64_t hold_ns;
 	struct tq_shape tx, rx;
 	/* n_classes of them, in the order of the file, the implicit one last; inside

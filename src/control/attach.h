@@ -76,7 +76,7 @@ struct tq_attach_ops {
 	 * inside. */
 	void (*close)(struct tq_attach *a);
 	/* Answers to tq_vport_ring_stop() and tq_vport_mem_switch(). */
-	void (*ring_stopped)(struct tq_attach *a, uint32_t ring, uint16_t avail_index);
+	void (*ring_stopped)(struct tq_attach *a, uint32_t ring, uint32_t avail_index);
 	void (*mem_switched)(struct tq_attach *a);
 	void (*info)(const struct tq_attach *a, struct tq_attach_info *ret_info);
 	/* A descriptor that was given to control and that no worker uses any more. */

@@ -388,7 +388,8 @@ static int vhost_open(void *ctx, const struct tq_attach_conf *conf, struct tq_vp
 	a->conf = (struct tq_vu_conf){
 		.queue_pairs = conf->port->queue_pairs,
 		.mtu = conf->mtu,
-		.features = tq_vu_features_served(conf->port->queue_pairs, conf->mtu_offered),
+		.features = tq_vu_features_served(conf->port->queue_pairs, conf->mtu_offered,
+						  conf->port->packed),
 		.protocol_features = tq_vu_protocol_features_served(),
 		.mapper = av->mapper,
 	};
@@ -466,7 +467,7 @@ static void vhost_close(struct tq_attach *a)
 	leave(a);
 }
 
-static void vhost_ring_stopped(struct tq_attach *a, uint32_t ring, uint16_t avail_index)
+static void vhost_ring_stopped(struct tq_attach *a, uint32_t ring, uint32_t avail_index)
 {
 	enter(a);
 	tq_vu_ring_stopped(a->conn, ring, avail_index);

@@ -42,7 +42,7 @@ struct tq_attach {
 	struct tq_sim_guest *guest;
 	bool running[TQ_RINGS_MAX];
 	uint32_t n_running, n_disconnects, n_switched;
-	uint16_t stopped_at[TQ_RINGS_MAX];
+	uint32_t stopped_at[TQ_RINGS_MAX];
 };
 
 struct rig {
@@ -142,7 +142,7 @@ static inline void rig_close(struct tq_attach *a)
 		rig_finish(a);
 }
 
-static inline void rig_ring_stopped(struct tq_attach *a, uint32_t ring, uint16_t avail_index)
+static inline void rig_ring_stopped(struct tq_attach *a, uint32_t ring, uint32_t avail_index)
 {
 	assert_true(a->running[ring]);
 	a->running[ring] = false;

@@ -95,6 +95,7 @@ static const struct bit_name feature_names[] = {
 	{ TQ_VIRTIO_F_EVENT_IDX, "EVENT_IDX" },
 	{ TQ_VHOST_USER_F_PROTOCOL_FEATURES, "PROTOCOL_FEATURES" },
 	{ TQ_VIRTIO_F_VERSION_1, "VERSION_1" },
+	{ TQ_VIRTIO_F_RING_PACKED, "RING_PACKED" },
 };
 
 /* Bit numbers of docs/interop/vhost-user.rst. */

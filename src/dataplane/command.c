@@ -104,12 +104,12 @@ static bool prepare_stop(struct tq_worker *w, struct tq_ring *ring)
 	return TAILQ_EMPTY(&ring->waiters);
 }
 
-static uint16_t ring_stop(struct tq_worker *w, struct tq_ring *ring)
+static uint32_t ring_stop(struct tq_worker *w, struct tq_ring *ring)
 {
-	uint16_t avail_index;
+	uint32_t avail_index;
 
 	if (!ring_runs(ring))
-		return ring->vq.taken;
+		return tq_vq_stop(&ring->vq); /* says it again */
 	if (ring->dir == TQ_VQ_TX)
 		TAILQ_REMOVE(&w->all, ring, all_link);
 	tq_ring_unlink(w, ring);

@@ -136,7 +136,7 @@ void bed_start_ring(struct bed *b, uint32_t i, uint32_t ring)
 	assert_int_equal(bed_command(b, &cmd).result, 0);
 }
 
-uint16_t bed_stop_ring(struct bed *b, uint32_t i, uint32_t ring)
+uint32_t bed_stop_ring(struct bed *b, uint32_t i, uint32_t ring)
 {
 	struct tq_cmd cmd = { .op = TQ_CMD_RING_STOP, .port = b->port[i], .ring = ring };
 

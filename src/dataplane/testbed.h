@@ -45,7 +45,7 @@ void bed_run(struct bed *b, uint64_t ns);
 /* One command, its answer. */
 struct tq_event bed_command(struct bed *b, const struct tq_cmd *cmd);
 void bed_start_ring(struct bed *b, uint32_t i, uint32_t ring);
-uint16_t bed_stop_ring(struct bed *b, uint32_t i, uint32_t ring);
+uint32_t bed_stop_ring(struct bed *b, uint32_t i, uint32_t ring);
 uint64_t bed_mac(uint32_t i);
 /* Frame of len_bytes from guest i to guest j (BED_BROADCAST: to all), with a sequence number behind
  * the header. */

@@ -71,7 +71,7 @@ struct tq_event {
 	uint32_t port_id, ring;
 	int result;
 	int fd;
-	uint16_t avail_index;
+	uint32_t avail_index;
 	uint64_t cookie;
 	uint64_t mac;
 };

@@ -24,7 +24,7 @@ struct tq_attach {
 	bool restart[2 * TQ_QUEUE_PAIRS_MAX];  /* start again when it is stopped */
 	struct {
 		uint64_t interrupts;
-		uint16_t told;        /* used index at the last of them */
+		uint32_t told;        /* used index at the last of them */
 		uint64_t since_ns;    /* completions it does not know of; 0: none */
 	} signal[TQ_QUEUE_PAIRS_MAX]; /* of sending rings */
 	uint64_t signal_late_ns;
@@ -130,11 +130,11 @@ static void start_ring(struct tq_attach *a, uint32_t ring)
 	tq_vport_ring_start(a->owner, ring, &conf);
 }
 
-static void attach_ring_stopped(struct tq_attach *a, uint32_t ring, uint16_t avail_index)
+static void attach_ring_stopped(struct tq_attach *a, uint32_t ring, uint32_t avail_index)
 {
 	tq_verify(a->running[ring] && a->stopping[ring]);
 	/* What the device reports must be where the driver side counts it to be. */
-	if (ring % 2 && avail_index != a->guest->drv[ring]->used->idx)
+	if (ring % 2 && avail_index != tq_drv_device_base(a->guest->drv[ring]))
 		a->guest->counters.errors++;
 	a->running[ring] = a->stopping[ring] = false;
 	a->n_running--;
@@ -258,7 +258,7 @@ void sim_sinks(struct sim *s)
 static void watch_ring(struct tq_attach *a, uint32_t pair)
 {
 	const struct tq_sim_guest *g = a->guest;
-	uint16_t used = g->drv[2 * pair + 1]->used->idx;
+	uint32_t used = tq_drv_device_base(g->drv[2 * pair + 1]);
 	uint64_t interrupts = g->interrupts[2 * pair + 1];
 
 	if (a->signal[pair].since_ns)

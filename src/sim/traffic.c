@@ -177,7 +177,7 @@ static bool send_odd(struct tq_sim_guest *g, const struct sim_flow *f, const uin
 	if (head < 0)
 		return false;
 	if (f->odd == SIM_ODD_BAD_CHAIN)
-		d->desc[head].flags |= TQ_VRING_DESC_F_WRITE;
+		tq_drv_spoil(d, (uint16_t)head, TQ_VRING_DESC_F_WRITE);
 	g->counters.sent++;
 	g->counters.sent_bytes += frame_bytes;
 	tq_drv_publish(d);

@@ -98,6 +98,8 @@ static void qemu(const struct tq_model *m, const struct tq_port_conf *port,
 		LINE(t, ",vectors=%u", 2 * port->queue_pairs + 2);
 	if (net->mtu_set)
 		LINE(t, ",host_mtu=%u", net->mtu);
+	if (port->packed)
+		LINE(t, ",packed=on");
 	LINE(t, "\n");
 	NOTE(t,
 	     "The first three lines stand once for each guest; more ports add the last three.\n");
@@ -151,8 +153,14 @@ static void libvirt(const struct tq_model *m, const struct tq_port_conf *port, s
 	else
 		LINE(t, "' mode='server'/>\n");
 	LINE(t, "  <model type='virtio'/>\n");
+	if (port->queue_pairs > 1 || port->packed)
+		LINE(t, "  <driver");
 	if (port->queue_pairs > 1)
-		LINE(t, "  <driver queues='%u'/>\n", port->queue_pairs);
+		LINE(t, " queues='%u'", port->queue_pairs);
+	if (port->packed)
+		LINE(t, " packed='on'");
+	if (port->queue_pairs > 1 || port->packed)
+		LINE(t, "/>\n");
 	if (net->mtu_set)
 		LINE(t, "  <mtu size='%u'/>\n", net->mtu);
 	LINE(t, "</interface>\n");

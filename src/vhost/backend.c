@@ -17,7 +17,7 @@
 
 #define MESSAGES_PER_IO 64
 
-uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key)
+uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key, bool packed_key)
 {
 	uint64_t f = TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF) |
 		     TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) | TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) |
@@ -27,6 +27,8 @@ uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key)
 		f |= TQ_BIT64(TQ_VIRTIO_NET_F_MQ);
 	if (mtu_key)
 		f |= TQ_BIT64(TQ_VIRTIO_NET_F_MTU);
+	if (packed_key)
+		f |= TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
 	return f;
 }
 
@@ -62,10 +64,15 @@ void tq_vu_int_end(struct tq_vu_backend *c, enum tq_vu_end end, const char *fmt,
 	va_end(ap);
 }
 
-bool tq_vu_int_ring_in(const struct vu_ring *r, const struct tq_mem *mem)
+bool tq_vu_int_ring_in(const struct tq_vu_backend *c, const struct vu_ring *r,
+		       const struct tq_mem *mem)
 {
-	const uint64_t n = r->size;
+	const uint64_t n = r->size, event_bytes = sizeof(struct tq_packed_event);
 
+	if (tq_vu_int_is_packed(c))
+		return tq_mem_user(mem, r->addr.desc_user_addr, 16 * n) &&
+		       tq_mem_user(mem, r->addr.avail_user_addr, event_bytes) &&
+		       tq_mem_user(mem, r->addr.used_user_addr, event_bytes);
 	/* With the event index behind avail and used, whether negotiated or not: the guest
 	 * allocates it always. */
 	return tq_mem_user(mem, r->addr.desc_user_addr, 16 * n) &&
@@ -102,7 +109,7 @@ static bool ring_wanted(const struct tq_vu_backend *c, const struct vu_ring *r)
 	const struct tq_memtab *t = c->next ? c->next : c->cur;
 
 	return !c->closing && c->features_set && r->size && r->addressed && r->enabled &&
-	       r->kick_known && t && tq_vu_int_ring_in(r, &t->mem);
+	       r->kick_known && t && tq_vu_int_ring_in(c, r, &t->mem);
 }
 
 static uint32_t n_running(const struct tq_vu_backend *c)
@@ -312,7 +319,7 @@ void tq_vu_int_mapped(struct tq_vu_backend *c)
 	continue_from_outside(c);
 }
 
-void tq_vu_ring_stopped(struct tq_vu_backend *c, uint32_t ring, uint16_t avail_index)
+void tq_vu_ring_stopped(struct tq_vu_backend *c, uint32_t ring, uint32_t avail_index)
 {
 	struct vu_ring *r;
 
@@ -456,7 +463,7 @@ static bool conf_ok(const struct tq_vu_conf *conf)
 {
 	return conf->queue_pairs >= 1 && conf->queue_pairs <= TQ_QUEUE_PAIRS_MAX &&
 	       conf->mtu >= TQ_MTU_MIN && conf->mtu <= TQ_MTU_MAX &&
-	       !(conf->features & ~tq_vu_features_served(conf->queue_pairs, true)) &&
+	       !(conf->features & ~tq_vu_features_served(conf->queue_pairs, true, true)) &&
 	       !(conf->protocol_features & ~tq_vu_protocol_features_served());
 }
 

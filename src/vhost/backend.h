@@ -72,10 +72,10 @@ struct tq_vu_conf {
 	struct tq_mapper *mapper;   /* may be NULL: mmap and munmap inline */
 };
 
-/* What to offer in this version (dataplane.md section 7). MQ only for queue_pairs > 1, MTU only
- * when the port has the key.  Never the control-queue family, packed rings or offloads: nobody
+/* What to offer in this version (dataplane.md section 7). MQ only for queue_pairs > 1, MTU and
+ * packed rings only when the port has the key.  Never the control-queue family or offloads: nobody
  * would serve them. */
-uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key);
+uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key, bool packed_key);
 uint64_t tq_vu_protocol_features_served(void);
 
 /* What a ring starts with. */
@@ -147,7 +147,7 @@ uint64_t tq_vu_deadline_ns(const struct tq_vu_backend *c); /* TQ_TIME_NEVER_NS: 
 void tq_vu_io(struct tq_vu_backend *c, uint64_t now_ns);
 
 /* Answers to ring_stop and mem_switch. avail_index is what tq_vq_stop() returned. */
-void tq_vu_ring_stopped(struct tq_vu_backend *c, uint32_t ring, uint16_t avail_index);
+void tq_vu_ring_stopped(struct tq_vu_backend *c, uint32_t ring, uint32_t avail_index);
 void tq_vu_mem_switched(struct tq_vu_backend *c);
 /* End it: rings are stopped first, closed() comes when they are. Repeated calls do nothing. text
  * may be NULL. */

@@ -23,10 +23,10 @@ struct vu_ring {
 	struct tq_vu_vring_addr addr;
 	bool addressed, enabled;
 	bool kick_known;   /* SET_VRING_KICK was seen since the last stop */
-	uint16_t set_base; /* of the last SET_VRING_BASE */
+	uint32_t set_base; /* of the last SET_VRING_BASE */
 	/* as it is */
 	bool running, stopping;
-	uint16_t base; /* where it starts next */
+	uint32_t base; /* where it starts next */
 	int kick_fd, call_fd;
 	enum tq_vu_call_kind call_kind;
 	/* replacements that wait for their time; only while running */
@@ -83,8 +83,14 @@ void tq_vu_int_end(struct tq_vu_backend *c, enum tq_vu_end end, const char *fmt,
 void tq_vu_int_request(struct tq_vu_backend *c);
 /* Everything that the request wanted has come about: last changes, then the answer. */
 void tq_vu_int_answer(struct tq_vu_backend *c);
+/* Were packed rings negotiated? */
+TQ_INLINE bool tq_vu_int_is_packed(const struct tq_vu_backend *c)
+{
+	return c->features & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
+}
 /* Does the ring's memory lie inside the table? */
-bool tq_vu_int_ring_in(const struct vu_ring *r, const struct tq_mem *mem);
+bool tq_vu_int_ring_in(const struct tq_vu_backend *c, const struct vu_ring *r,
+		       const struct tq_mem *mem);
 /* Close and forget the ring's descriptors; it does not run. */
 void tq_vu_int_drop_kick(struct vu_ring *r);
 void tq_vu_int_drop_call(struct vu_ring *r);

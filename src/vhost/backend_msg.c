@@ -96,9 +96,13 @@ static bool bit30_acked(const struct tq_vu_backend *c)
 	return c->features & TQ_BIT64(TQ_VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
+/* A packed ring that was never used: slot 0 of the first lap, for both sides. */
+#define VU_PACKED_BASE_FRESH 0x80008000u
+
 static void set_features(struct tq_vu_backend *c, const union tq_vu_payload *p)
 {
 	const bool bit30 = p->u64 & TQ_BIT64(TQ_VHOST_USER_F_PROTOCOL_FEATURES);
+	bool was_packed;
 
 	if (p->u64 & ~c->conf.features) {
 		refuse_and_end(c, "features %#llx were not offered",
@@ -122,8 +126,12 @@ static void set_features(struct tq_vu_backend *c, const union tq_vu_payload *p)
 		else if (c->features_set && !bit30_acked(c))
 			c->ring[i].enabled = false;
 	}
+	was_packed = tq_vu_int_is_packed(c);
 	c->features = p->u64;
 	c->features_set = true;
+	/* An index of the other kind means nothing. */
+	for (uint32_t i = 0; i < c->n_rings && was_packed != tq_vu_int_is_packed(c); i++)
+		c->ring[i].base = c->ring[i].set_base = was_packed ? 0 : VU_PACKED_BASE_FRESH;
 }
 
 static void get_protocol_features(struct tq_vu_backend *c, const union tq_vu_payload *p TQ_UNUSED)
@@ -309,9 +317,10 @@ static void set_vring_num(struct tq_vu_backend *c, const union tq_vu_payload *p)
 
 	if (!r)
 		return;
-	if (n < TQ_VQ_SIZE_MIN || n > TQ_VQ_SIZE_MAX || (n & (n - 1)))
-		refuse(c, "size %u is not a power of two from %u to %u", n, TQ_VQ_SIZE_MIN,
-		       TQ_VQ_SIZE_MAX);
+	if (n < TQ_VQ_SIZE_MIN || n > TQ_VQ_SIZE_MAX)
+		refuse(c, "size %u is not from %u to %u", n, TQ_VQ_SIZE_MIN, TQ_VQ_SIZE_MAX);
+	else if ((n & (n - 1)) && !tq_vu_int_is_packed(c))
+		refuse(c, "size %u is not a power of two", n);
 	else if (r->running && n != r->size)
 		refuse(c, "ring %u runs", p->state.index);
 	else
@@ -337,15 +346,25 @@ static void set_vring_addr(struct tq_vu_backend *c, const union tq_vu_payload *p
 		refuse(c, "ring %u runs", p->addr.index);
 	else if (r->size == 0 || !c->cur)
 		refuse(c, "ring %u has no %s yet", p->addr.index, r->size ? "memory" : "size");
-	else if (p->addr.desc_user_addr % 16 || p->addr.avail_user_addr % 2 ||
-		 p->addr.used_user_addr % 4)
+	else if (p->addr.desc_user_addr % 16 || p->addr.used_user_addr % 4 ||
+		 p->addr.avail_user_addr % (tq_vu_int_is_packed(c) ? 4 : 2))
 		refuse(c, "ring %u is not aligned", p->addr.index);
-	else if (!tq_vu_int_ring_in(&trial, &c->cur->mem))
+	else if (!tq_vu_int_ring_in(c, &trial, &c->cur->mem))
 		refuse(c, "ring %u is outside the memory table", p->addr.index);
 	else {
 		r->addr = p->addr;
 		r->addressed = true;
 	}
+}
+
+/* Split: an index, which is free-running.  Packed: slots of the ring, with their wrap counters
+ * (M10); its size is known unless the front-end is a strange one, and then tq_vq_start() looks
+ * again. */
+static bool is_base_legal(const struct tq_vu_backend *c, const struct vu_ring *r, uint32_t base)
+{
+	if (!tq_vu_int_is_packed(c))
+		return base <= UINT16_MAX;
+	return r->size == 0 || ((base & 0x7fff) < r->size && (base >> 16 & 0x7fff) < r->size);
 }
 
 static void set_vring_base(struct tq_vu_backend *c, const union tq_vu_payload *p)
@@ -354,10 +373,10 @@ static void set_vring_base(struct tq_vu_backend *c, const union tq_vu_payload *p
 
 	if (!r)
 		return;
-	if (p->state.num > UINT16_MAX)
-		refuse(c, "index %u", p->state.num);
+	if (!is_base_legal(c, r, p->state.num))
+		refuse(c, "index %#x", p->state.num);
 	else if (!r->running)
-		r->base = r->set_base = (uint16_t)p->state.num;
+		r->base = r->set_base = p->state.num;
 	else if (p->state.num != r->set_base)
 		refuse(c, "ring %u runs", p->state.index);
 }

@@ -39,6 +39,24 @@ static void pair_open(struct pair *p, uint32_t queue_pairs, uint64_t features, u
 	tq_vu_front_adopt(p->f, owner_open(&p->o, &p->conf));
 }
 
+/* The same with a port that offers packed rings. */
+static void pair_open_packed(struct pair *p, uint32_t ring_size)
+{
+	struct tq_vu_front_conf fc = { .queue_pairs = 1,
+				       .ring_size = ring_size,
+				       .buf_bytes = 2048,
+				       .features = UINT64_MAX,
+				       .protocol_features = UINT64_MAX,
+				       .pump = owner_pump,
+				       .pump_ctx = &p->o };
+
+	memset(p, 0, sizeof(*p));
+	p->conf = owner_conf(1);
+	p->conf.features |= TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
+	assert_int_equal(tq_vu_front_new(&fc, &p->f), 0);
+	tq_vu_front_adopt(p->f, owner_open(&p->o, &p->conf));
+}
+
 static void pair_open_all(struct pair *p, uint32_t queue_pairs)
 {
 	pair_open(p, queue_pairs, UINT64_MAX, UINT64_MAX);
@@ -280,7 +298,7 @@ static void test_repetition(void **state)
 static void test_stop_keeps_index(void **state)
 {
 	struct pair p;
-	uint16_t base = 0;
+	uint32_t base = 0;
 
 	(void)state;
 	pair_open_all(&p, 1);
@@ -301,6 +319,40 @@ static void test_stop_keeps_index(void **state)
 	assert_int_equal(tq_vu_front_start_ring(p.f, 1, base), 0);
 	assert_true(p.o.ring[1].running);
 	send_frames(&p, 1, 1);
+	pair_close(&p);
+}
+
+/* Packed: the base is a slot with its wrap counter, twice, and a front-end that does not know it
+ * (its back-end died) loses nothing. */
+static void test_packed(void **state)
+{
+	struct pair p;
+	uint32_t base = 0;
+
+	(void)state;
+	pair_open_packed(&p, 33);
+	assert_int_equal(tq_vu_front_attach(p.f), 0);
+	assert_true(p.f->features & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED));
+	assert_int_equal(info(&p).ring[1].size, 33);
+	send_frames(&p, 1, 40);
+	assert_int_equal(tq_vu_front_stop_ring(p.f, 1, &base), 0);
+	assert_int_equal(base, 0x00070007); /* 40 - 33, in the second lap */
+	assert_int_equal(tq_vu_front_start_ring(p.f, 1, base), 0);
+	send_frames(&p, 1, 30);
+	reattach(&p); /* it says slot 0 of the first lap again */
+	send_frames(&p, 1, 5);
+	assert_int_equal(tq_vu_front_stop_ring(p.f, 1, &base), 0);
+	assert_int_equal(base, 0x80098009); /* 75 - 2 x 33 */
+	/* Packed no more: sizes and indices are those of split rings again. */
+	assert_int_equal(tq_vu_front_stop_ring(p.f, 0, NULL), 0);
+	assert_int_equal(tq_vu_front_call_u64(p.f, TQ_VU_SET_FEATURES,
+					      p.f->features & ~TQ_BIT64(TQ_VIRTIO_F_RING_PACKED)),
+			 0);
+	assert_int_equal(tq_vu_front_call_state(p.f, TQ_VU_SET_VRING_NUM, 1, 48), -EREMOTEIO);
+	assert_int_equal(tq_vu_front_call_state(p.f, TQ_VU_SET_VRING_BASE, 1, 0x80008000),
+			 -EREMOTEIO);
+	assert_int_equal(tq_vu_front_stop_ring(p.f, 1, &base), 0);
+	assert_int_equal(base, 0);
 	pair_close(&p);
 }
 
@@ -558,6 +610,7 @@ int main(void)
 		cmocka_unit_test(test_ring_addresses),
 		cmocka_unit_test(test_repetition),
 		cmocka_unit_test(test_stop_keeps_index),
+		cmocka_unit_test(test_packed),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_late_owner),
 		cmocka_unit_test(test_mem_slots),

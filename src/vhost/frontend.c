@@ -80,7 +80,8 @@ int tq_vu_front_new(const struct tq_vu_front_conf *conf, struct tq_vu_front **re
 
 	if (conf->queue_pairs < 1 || conf->queue_pairs > TQ_QUEUE_PAIRS_MAX ||
 	    conf->ring_size < TQ_VQ_SIZE_MIN || conf->ring_size > TQ_VQ_SIZE_MAX ||
-	    (conf->ring_size & (conf->ring_size - 1)))
+	    (!(conf->features & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED)) &&
+	     (conf->ring_size & (conf->ring_size - 1))))
 		return -EINVAL;
 	f = calloc(1, sizeof(*f));
 	if (!f)
@@ -355,7 +356,7 @@ struct tq_vu_vring_addr tq_vu_front_addr(const struct tq_vu_front *f, uint32_t r
 					  .used_user_addr = vc.used_user_addr };
 }
 
-int tq_vu_front_start_ring(struct tq_vu_front *f, uint32_t ring, uint16_t base)
+int tq_vu_front_start_ring(struct tq_vu_front *f, uint32_t ring, uint32_t base)
 {
 	struct tq_vu_vring_addr addr;
 	uint64_t index = ring;
@@ -389,17 +390,22 @@ static bool has_bit30(const struct tq_vu_front *f)
 	return f->features & TQ_BIT64(TQ_VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
+static uint32_t base_of(const struct tq_vu_front *f, uint32_t ring)
+{
+	const struct tq_drv *d = &f->drv[ring];
+
+	/* What the device had taken but not used is offered again: nothing is lost. */
+	return d->is_packed ? 0x80008000u : tq_drv_device_base(d);
+}
+
 int tq_vu_front_attach(struct tq_vu_front *f)
 {
 	int rc = tq_vu_front_negotiate(f);
 
 	if (rc == 0)
 		rc = tq_vu_front_share_mem(f);
-	for (uint32_t i = 0; i < f->n_rings && rc == 0; i++) {
-		/* What the device had taken but not used is offered again: nothing is lost. */
-		rc = tq_vu_front_start_ring(
-			f, i, __atomic_load_n(&f->drv[i].used->idx, __ATOMIC_ACQUIRE));
-	}
+	for (uint32_t i = 0; i < f->n_rings && rc == 0; i++)
+		rc = tq_vu_front_start_ring(f, i, base_of(f, i));
 	for (uint32_t i = 0; i < f->n_rings && rc == 0 && has_bit30(f); i++)
 		rc = tq_vu_front_enable(f, i, true);
 	if (rc == 0 && has_pf(f, TQ_VU_PF_STATUS))
@@ -410,16 +416,17 @@ int tq_vu_front_attach(struct tq_vu_front *f)
 	return rc;
 }
 
-int tq_vu_front_stop_ring(struct tq_vu_front *f, uint32_t ring, uint16_t *ret_base)
+int tq_vu_front_stop_ring(struct tq_vu_front *f, uint32_t ring, uint32_t *ret_base)
 {
 	const struct tq_vu_vring_state s = { .index = ring };
 	union tq_vu_payload reply;
 	int rc = tq_vu_front_call(f, TQ_VU_GET_VRING_BASE, &s, sizeof(s), NULL, 0, &reply);
 
-	if (rc == 0 && (reply.state.index != ring || reply.state.num > UINT16_MAX))
+	if (rc == 0 && (reply.state.index != ring ||
+			(!f->drv[ring].is_packed && reply.state.num > UINT16_MAX)))
 		rc = -EPROTO;
 	if (rc == 0 && ret_base)
-		*ret_base = (uint16_t)reply.state.num;
+		*ret_base = reply.state.num;
 	return rc;
 }
 

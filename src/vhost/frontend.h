@@ -28,7 +28,7 @@
 
 struct tq_vu_front_conf {
 	uint32_t queue_pairs;   /* 1 .. TQ_QUEUE_PAIRS_MAX */
-	uint32_t ring_size;     /* of every ring */
+	uint32_t ring_size;     /* of every ring; a power of two unless packed ones are wanted */
 	uint32_t buf_bytes;     /* of every buffer, net header included */
 	uint32_t table_entries; /* of indirect tables; 0 without INDIRECT_DESC */
 	uint64_t features; /* wanted; what is offered of them is acked. Without bit 30: like UML */
@@ -101,12 +101,13 @@ int tq_vu_front_negotiate(
 	struct tq_vu_front *f); /* owner, features, protocol features; lays the rings out */
 int tq_vu_front_share_mem(struct tq_vu_front *f);
 int tq_vu_front_start_ring(struct tq_vu_front *f, uint32_t ring,
-			   uint16_t base); /* NUM, BASE, ADDR, KICK, CALL */
+			   uint32_t base); /* NUM, BASE, ADDR, KICK, CALL */
 int tq_vu_front_enable(struct tq_vu_front *f, uint32_t ring, bool on);
-/* All of them, for all rings; rings go on at their used index. */
+/* All of them, for all rings. Split rings go on at their used index; for packed ones the base is,
+ * as QEMU's after the death of its back-end, that of a ring never used. */
 int tq_vu_front_attach(struct tq_vu_front *f);
 /* GET_VRING_BASE. */
-int tq_vu_front_stop_ring(struct tq_vu_front *f, uint32_t ring, uint16_t *ret_base);
+int tq_vu_front_stop_ring(struct tq_vu_front *f, uint32_t ring, uint32_t *ret_base);
 /* Disable and stop all rings, STATUS 0: what a VMM does when its guest reboots. */
 int tq_vu_front_stop(struct tq_vu_front *f);
 /* Forget all frames: the guest has rebooted. */

@@ -29,12 +29,12 @@ static int connect_owner(void *ctx, struct tq_vu_front *f)
 	return 0;
 }
 
-static void test_all(void **state)
+static void run_all(bool packed)
 {
 	struct env e = { .conf = owner_conf(1) };
 	uint32_t fds = 0, maps = 0;
 
-	(void)state;
+	e.conf.features |= packed ? TQ_BIT64(TQ_VIRTIO_F_RING_PACKED) : 0;
 	assert_int_equal(tq_sigbus_install(), 0);
 	e.h = (struct hc){ .conf = { .queue_pairs = 1,
 				     .ring_size = 64,
@@ -68,9 +68,22 @@ static void test_all(void **state)
 	assert_int_equal(count_maps("tq-front"), 0);
 }
 
+static void test_split(void **state)
+{
+	(void)state;
+	run_all(false);
+}
+
+static void test_packed(void **state)
+{
+	(void)state;
+	run_all(true);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_all) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_split),
+					    cmocka_unit_test(test_packed) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

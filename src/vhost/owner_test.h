@@ -187,7 +187,7 @@ static inline struct tq_vu_conf owner_conf(uint32_t queue_pairs)
 {
 	return (struct tq_vu_conf){ .queue_pairs = queue_pairs,
 				    .mtu = 1500,
-				    .features = tq_vu_features_served(queue_pairs, true),
+				    .features = tq_vu_features_served(queue_pairs, true, false),
 				    .protocol_features = tq_vu_protocol_features_served() };
 }
 

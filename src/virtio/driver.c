@@ -221,6 +221,11 @@ uint32_t tq_drv_used_pending(const struct tq_drv *d)
 	return (uint16_t)(tq_vring_load_idx(&d->used->idx) - d->used_idx);
 }
 
+uint32_t tq_drv_device_base(const struct tq_drv *d)
+{
+	return d->is_packed ? tq_drv_packed_device_base(d) : tq_vring_load_idx(&d->used->idx);
+}
+
 /* Take the next used entry and free its chain.  One is there.  Returns 0 or -EBADMSG. */
 static int take_used(struct tq_drv *d, struct tq_vring_used_elem *ret)
 {
@@ -362,6 +367,14 @@ uint32_t tq_drv_rx_burst(struct tq_drv *d, uint32_t max, uint64_t *ret_bytes)
 	if (ret_bytes)
 		*ret_bytes = bytes;
 	return n;
+}
+
+void tq_drv_spoil(struct tq_drv *d, uint16_t head, uint16_t flags)
+{
+	if (d->is_packed)
+		tq_drv_packed_spoil(d, flags);
+	else
+		d->desc[head].flags |= flags;
 }
 
 void tq_drv_publish(struct tq_drv *d)

@@ -139,6 +139,9 @@ uint32_t tq_drv_tx_burst(struct tq_drv *d, uint32_t n);
 uint32_t tq_drv_rx_burst(struct tq_drv *d, uint32_t max, uint64_t *ret_bytes);
 
 /* ---- both ---- */
+/* Add flags to the descriptor of the chain of one that was added last and is not published: to do
+ * what no driver does. */
+void tq_drv_spoil(struct tq_drv *d, uint16_t head, uint16_t flags);
 /* Show added chains to the device. */
 void tq_drv_publish(struct tq_drv *d);
 /* Does the device want a kick for what was published since the last call? */
@@ -147,6 +150,8 @@ bool tq_drv_kick_wanted(struct tq_drv *d);
  * entries are there already (arm, fence, recheck). */
 bool tq_drv_irq_enable(struct tq_drv *d);
 void tq_drv_irq_disable(struct tq_drv *d);
+/* What GET_VRING_BASE of a device says that has shown what it has returned. */
+uint32_t tq_drv_device_base(const struct tq_drv *d);
 /* Used entries not taken yet. */
 uint32_t tq_drv_used_pending(const struct tq_drv *d);
 

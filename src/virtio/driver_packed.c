@@ -108,6 +108,16 @@ void tq_drv_packed_post(struct tq_drv *d, uint16_t head, uint32_t bytes, uint32_
 	d->avail_idx++;
 }
 
+void tq_drv_packed_spoil(struct tq_drv *d, uint16_t flags)
+{
+	uint32_t last = (d->avail_at.at + d->mask) % d->conf.size;
+
+	if (d->is_held && d->held_at == last)
+		d->held_rest |= tq_packed_rest(0, 0, flags);
+	else
+		d->slot[last].rest |= tq_packed_rest(0, 0, flags);
+}
+
 void tq_drv_packed_publish(struct tq_drv *d)
 {
 	if (d->is_held)
@@ -116,7 +126,8 @@ void tq_drv_packed_publish(struct tq_drv *d)
 	d->avail_shown = d->avail_idx;
 }
 
-uint32_t tq_drv_packed_used_pending(const struct tq_drv *d)
+/* Count used chains from used_at on; *ret_end is behind them. */
+static uint32_t count_used(const struct tq_drv *d, struct tq_packed_pos *ret_end)
 {
 	uint32_t n_posted = (uint16_t)(d->avail_shown - d->used_idx), n;
 	struct tq_packed_pos p = d->used_at;
@@ -125,11 +136,29 @@ uint32_t tq_drv_packed_used_pending(const struct tq_drv *d)
 	for (n = 0; n < n_posted && is_used(d, p, &rest); n++) {
 		uint16_t id = tq_packed_id(rest);
 
-		if (id > d->mask || d->chain_descs[id] == 0)
-			return n + 1; /* taking it will say so */
+		if (id > d->mask || d->chain_descs[id] == 0) {
+			n++; /* taking it will say so */
+			break;
+		}
 		p = add(d, p, d->chain_descs[id]);
 	}
+	*ret_end = p;
 	return n;
+}
+
+uint32_t tq_drv_packed_used_pending(const struct tq_drv *d)
+{
+	struct tq_packed_pos end;
+
+	return count_used(d, &end);
+}
+
+uint32_t tq_drv_packed_device_base(const struct tq_drv *d)
+{
+	struct tq_packed_pos end;
+
+	count_used(d, &end);
+	return tq_packed_off_wrap(end) * 0x10001u;
 }
 
 int tq_drv_packed_take(struct tq_drv *d, struct tq_vring_used_elem *ret)

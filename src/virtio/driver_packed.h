@@ -16,8 +16,10 @@ void tq_drv_packed_init(struct tq_drv *d);
 /* Make the chain of `head` (which is its buffer id) from the next n_slots slots; they are free. */
 void tq_drv_packed_post(struct tq_drv *d, uint16_t head, uint32_t bytes, uint32_t n_slots,
 			const struct tq_drv_layout *layout);
+void tq_drv_packed_spoil(struct tq_drv *d, uint16_t flags);
 void tq_drv_packed_publish(struct tq_drv *d);
 uint32_t tq_drv_packed_used_pending(const struct tq_drv *d);
+uint32_t tq_drv_packed_device_base(const struct tq_drv *d);
 /* Take the next used descriptor, free its slots.  One is there.  Returns 0 or -EBADMSG. */
 int tq_drv_packed_take(struct tq_drv *d, struct tq_vring_used_elem *ret);
 /* As much as fits was posted, nothing published: this is what each lap holds from now on.

@@ -161,6 +161,9 @@ static void op_attach(struct rnd *r)
 		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX),
 		TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
 		0, /* legacy, 10-byte header */
+		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_RING_PACKED) |
+			TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
+		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_RING_PACKED),
 	};
 	uint32_t i = choose_port(r, rnd_chance(r, 95) ? is_vacant : is_port);
 	struct tq_sim_guest_conf conf;
@@ -177,6 +180,8 @@ static void op_attach(struct rnd *r)
 						   features[rnd_below(r, TQ_ARRAY_LEN(features))],
 					   .buf_bytes = 2048,
 					   .frame_bytes_max = 2048 };
+	if (conf.features & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED))
+		conf.ring_size += rnd_below(r, conf.ring_size);
 	if ((conf.features & TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF)) && rnd_chance(r, 30))
 		conf.buf_bytes = 256 + rnd_below(r, 1500); /* a frame takes several */
 	snprintf(name, sizeof(name), "p%u", i);

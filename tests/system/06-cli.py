@@ -23,6 +23,7 @@ tenants:
     ports:
       red1: {mac: "52:54:00:00:00:01"}
       red2: {mode: client, queues: 4, socket: /srv/vm/red2.sock}
+      red3: {features: {packed: on}}
 """
 
 
@@ -70,6 +71,11 @@ def attach_lines(tap_, run, good):
     tap_.ok(uml.startswith("virtio_uml.device=") and uml.rstrip().endswith("red1.sock:1"),
             "uml-args", uml)
     done = run("vm", "uml-args", "red2", "--config", good)
+    packed = run("vm", "uml-args", "red3", "--config", good)
+    tap_.ok(",packed=on" in lines("qemu-args", "red3") and "packed" not in server
+            and "<driver packed='on'/>" in lines("libvirt-xml", "red3")
+            and packed.returncode != 0 and "features.packed" in packed.stderr,
+            "a port with packed rings: QEMU and libvirt are told, UML is refused", packed.stderr)
     tap_.ok(done.returncode != 0 and done.stderr, "uml-args: refused where UML cannot",
             done.stdout + done.stderr)
     xml = lines("libvirt-xml", "red2")
@@ -97,4 +103,4 @@ def body(tap_, lab):
 
 
 if __name__ == "__main__":
-    tap.main(body, plan=24, deadline_s=18)
+    tap.main(body, plan=25, deadline_s=18)

@@ -360,16 +360,28 @@ static bool m07_ring_index(struct hc *h)
 	return true;
 }
 
+/* Of the front-end's last negotiation. */
+static bool is_packed(const struct hc *h)
+{
+	return h->f->features & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
+}
+
 static bool m08_ring_size(struct hc *h)
 {
-	static const uint32_t bad[] = { 0,  1,    2,    3,    16,    31,    33,
-					96, 4095, 4097, 8192, 32768, 65535, UINT32_MAX };
+	static const uint32_t bad[] = { 0, 1, 2, 3, 16, 31, 4097, 8192, 32768, 65535, UINT32_MAX };
+	static const uint32_t odd[] = { 33, 96, 4095 };
 
 	if (!hc_fresh(h, WITH_MEMORY))
 		return false;
 	for (size_t i = 0; i < TQ_ARRAY_LEN(bad); i++) {
 		if (!hc_is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_NUM, 0, bad[i]),
 				"size", bad[i]))
+			return false;
+	}
+	for (size_t i = 0; i < TQ_ARRAY_LEN(odd); i++) {
+		int rc = tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_NUM, 0, odd[i]);
+
+		if (!(is_packed(h) ? hc_is_ok(h, rc, "size") : hc_is_nack(h, rc, "size", odd[i])))
 			return false;
 	}
 	for (uint32_t i = 0; i < 5000; i++) {
@@ -408,9 +420,30 @@ static bool m09_change_while_running(struct hc *h)
 static bool m10_base(struct hc *h)
 {
 	static const uint32_t bad[] = { 0x10000, 0x8000ffff, UINT32_MAX };
+	/* A ring of 33 slots: either slot outside, either wrap counter. */
+	static const uint32_t bad_packed[] = { 33,       0x8021,     0x7fff,    0xffff,
+					       33 << 16, 0x80210000, UINT32_MAX };
+	static const uint32_t good_packed[] = { 0, 0x8000, 32, 0x80208020, 0x80000020 };
 
 	if (!hc_fresh(h, WITH_MEMORY))
 		return false;
+	if (is_packed(h)) {
+		if (!hc_is_ok(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_NUM, 1, 33), "size"))
+			return false;
+		for (size_t i = 0; i < TQ_ARRAY_LEN(bad_packed); i++) {
+			if (!hc_is_nack(h,
+					tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_BASE, 1,
+							       bad_packed[i]),
+					"base", bad_packed[i]))
+				return false;
+		}
+		for (size_t i = 0; i < TQ_ARRAY_LEN(good_packed); i++) {
+			tq_vu_front_start_ring(h->f, 1, good_packed[i]);
+			tq_vu_front_enable(h->f, 1, true);
+			tq_vu_front_stop_ring(h->f, 1, NULL);
+		}
+		return true;
+	}
 	for (size_t i = 0; i < TQ_ARRAY_LEN(bad); i++) {
 		if (!hc_is_nack(h, tq_vu_front_call_state(h->f, TQ_VU_SET_VRING_BASE, 1, bad[i]),
 				"base", bad[i]))
