@@ -148,7 +148,8 @@ static void look_for_snapshot(struct tq_worker *w)
 /* The step took so many cycles: whose were they, and who had too many? */
 static void account(struct tq_worker *w, uint64_t cycles)
 {
-	uint64_t idle_cycles = w->did ? TQ_MIN(w->step_idle_cycles, cycles) : cycles;
+	bool busy = w->did > 0 || tq_cpu_known_cycles(&w->cpu) > 0;
+	uint64_t idle_cycles = busy ? TQ_MIN(w->step_idle_cycles, cycles) : cycles;
 	const struct tq_cpu_step step = { .now_ns = w->now_ns,
 					  .busy_cycles = cycles - idle_cycles,
 					  .idle_cycles = idle_cycles,

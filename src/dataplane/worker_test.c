@@ -37,6 +37,35 @@ static void unicast_is_delivered_byte_for_byte(void **state)
 	bed_free(b);
 }
 
+/* One frame, three sending rings that are polled: the step is busy, its looks in vain are not. */
+static void looks_in_vain_are_idle_time_of_nobody(void **state)
+{
+	struct bed *b = bed_new(3, 64);
+	const struct tq_worker_counters *c = tq_worker_counters(b->w);
+	const struct tq_cpu_total *total = &tq_worker_cpu(b->w)->total;
+	const uint64_t *tenant_cycles = &tq_worker_cpu(b->w)->stats[0].cycles;
+	uint64_t busy, idle, own, charged;
+	uint8_t frame[64];
+
+	(void)state;
+	tq_worker_step(b->w, b->now_ns);
+	idle = c->idle_cycles;
+	busy = c->busy_cycles;
+	charged = *tenant_cycles;
+	tq_worker_step(b->w, b->now_ns += 1000);
+	assert_true(c->idle_cycles > idle && c->busy_cycles == busy); /* nothing to do */
+	assert_int_equal(*tenant_cycles, charged);
+	idle = c->idle_cycles;
+	own = total->own_cycles;
+	bed_frame(frame, 0, 1, 64, 0);
+	send_raw(b, 0, frame, 64);
+	tq_worker_step(b->w, b->now_ns += 1000);
+	assert_int_equal(c->idle_cycles - idle, 2); /* each look is one call of the counter */
+	assert_int_equal(c->busy_cycles - busy, *tenant_cycles - charged + total->own_cycles - own);
+	assert_true(*tenant_cycles > charged);
+	bed_free(b);
+}
+
 static void order_is_kept_and_nothing_lost_over_many_rounds(void **state)
 {
 	struct bed *b = bed_new(2, 128);
@@ -456,6 +485,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unicast_is_delivered_byte_for_byte),
+		cmocka_unit_test(looks_in_vain_are_idle_time_of_nobody),
 		cmocka_unit_test(order_is_kept_and_nothing_lost_over_many_rounds),
 		cmocka_unit_test(a_visit_outlasts_the_window),
 		cmocka_unit_test(broadcast_reaches_all_but_the_sender),

@@ -17,7 +17,7 @@ struct tq_sim_seat {
 	struct tq_sim_world *world;
 	uint32_t n_kicked;
 	struct tq_ring *kicked[TQ_PORTS_MAX * 2]; /* each ring at most once */
-	uint64_t cycles;
+	uint64_t cycles, calls, signals;
 	uint64_t (*cost)(void *ctx);
 	void *cost_ctx;
 	bool bell;
@@ -62,6 +62,7 @@ void tq_sim_signal_burst(void *ctx, struct tq_ring *const *ring, uint32_t n)
 {
 	struct tq_sim_seat *seat = ctx;
 
+	seat->signals += n;
 	for (uint32_t i = 0; i < n; i++) {
 		struct tq_sim_guest *g = seat->world->guest[ring[i]->port->id];
 
@@ -134,7 +135,19 @@ uint64_t tq_sim_cycles(void *ctx)
 {
 	struct tq_sim_seat *seat = ctx;
 
-	return ++seat->cycles + (seat->cost ? seat->cost(seat->cost_ctx) : 0);
+	seat->calls++;
+	seat->cycles = seat->calls + (seat->cost ? seat->cost(seat->cost_ctx) : 0);
+	return seat->cycles;
+}
+
+uint64_t tq_sim_signals(const struct tq_sim_seat *seat)
+{
+	return seat->signals;
+}
+
+uint64_t tq_sim_cycles_last(const struct tq_sim_seat *seat)
+{
+	return seat->cycles;
 }
 
 void tq_sim_cost_set(struct tq_sim_seat *seat, uint64_t (*cost)(void *ctx), void *ctx)

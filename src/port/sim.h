@@ -37,7 +37,9 @@ void tq_sim_kick_del(void *ctx, struct tq_ring *ring);
 void tq_sim_bell(void *ctx); /* the worker is to be stepped */
 /* Counts its calls, deterministic, plus what the cost function says. */
 uint64_t tq_sim_cycles(void *ctx);
-#define TQ_SIM_CYCLES_HZ 1000000000ULL /* one a virtual ns */
+uint64_t tq_sim_signals(const struct tq_sim_seat *seat);     /* interrupts asked for */
+uint64_t tq_sim_cycles_last(const struct tq_sim_seat *seat); /* what it said last */
+#define TQ_SIM_CYCLES_HZ 1000000000ULL                       /* one a virtual ns */
 /* What a worker has done so far costs so many cycles, ever growing; NULL: nothing. */
 void tq_sim_cost_set(struct tq_sim_seat *seat, uint64_t (*cost)(void *ctx), void *ctx);
 /* Somebody was kicked, or rang the bell, and the worker has not been told yet. */

@@ -211,8 +211,7 @@ static bool has_time(const struct tq_cpu *c, const struct tq_cpu_step *step)
 /* What the step cost besides goes to those it worked for, in proportion. One division a step. */
 static void charge_noted(struct tq_cpu *c, uint64_t busy_cycles)
 {
-	uint64_t known_cycles = c->noted_cycles + c->step_stolen_cycles + c->step_own_cycles;
-	uint64_t rest_cycles = busy_cycles - known_cycles, each, shared_cycles = 0;
+	uint64_t rest_cycles = busy_cycles - tq_cpu_known_cycles(c), each, shared_cycles = 0;
 
 	if (TQ_UNLIKELY(rest_cycles > c->visit_cycles)) {
 		c->step_stolen_cycles += rest_cycles - c->visit_cycles;
@@ -264,10 +263,10 @@ uint32_t tq_cpu_step_end(struct tq_cpu *c, const struct tq_cpu_step *step)
 {
 	uint32_t n_noted = c->n_noted;
 	bool spare = has_time(c, step);
-	uint64_t busy_cycles = c->noted_cycles + c->step_stolen_cycles + c->step_own_cycles;
+	uint64_t known_cycles = tq_cpu_known_cycles(c);
+	uint64_t busy_cycles = TQ_MAX(step->busy_cycles, known_cycles);
 
 	c->n_changes = 0;
-	busy_cycles = TQ_MAX(step->busy_cycles, busy_cycles);
 	if (busy_cycles)
 		charge_noted(c, busy_cycles);
 	c->n_noted = 0;

@@ -138,6 +138,12 @@ TQ_INLINE void tq_cpu_note(struct tq_cpu *c, uint32_t tenant, uint64_t cycles)
 	c->noted_cycles += cycles;
 }
 
+/* What the step is known to have done so far. */
+TQ_INLINE uint64_t tq_cpu_known_cycles(const struct tq_cpu *c)
+{
+	return c->noted_cycles + c->step_stolen_cycles + c->step_own_cycles;
+}
+
 /* Done for the operator, however long it took: new policy. */
 TQ_INLINE void tq_cpu_own(struct tq_cpu *c, uint64_t cycles)
 {

@@ -32,12 +32,41 @@ static struct guest_sums sum_guests(struct sim *s)
 	return g;
 }
 
+/* Every cycle was idle, charged, stolen or the worker's own; one passes between two steps, when the
+ * counter is read. */
+static bool cycles_conserved(const struct sim *s, uint32_t worker, char *ret_why, size_t size_bytes)
+{
+	const struct tq_worker *w = tq_control_worker(s->c, worker);
+	const struct tq_worker_counters *c = tq_worker_counters(w);
+	const struct tq_cpu *cpu = tq_worker_cpu(w);
+	const struct tq_cpu_total *t = &cpu->total;
+	uint64_t all = tq_sim_cycles_last(tq_sim_seat(s->world, worker)), tenants = 0;
+
+	for (uint32_t i = 0; i < TQ_TENANTS_MAX; i++)
+		tenants += cpu->stats[i].cycles;
+	if (t->busy_cycles == t->charged_cycles + t->stolen_cycles + t->own_cycles &&
+	    t->charged_cycles == tenants && c->busy_cycles == t->busy_cycles &&
+	    c->busy_cycles + c->idle_cycles + c->steps == all)
+		return true;
+	snprintf(ret_why, size_bytes,
+		 "worker %" PRIu32 ": %" PRIu64 " cycles, %" PRIu64 " steps: busy %" PRIu64
+		 ", idle %" PRIu64 ", charged %" PRIu64 ", to tenants %" PRIu64 ", stolen %" PRIu64
+		 ", own %" PRIu64,
+		 worker, all, c->steps, c->busy_cycles, c->idle_cycles, t->charged_cycles, tenants,
+		 t->stolen_cycles, t->own_cycles);
+	return false;
+}
+
 bool sim_conserved(struct sim *s, char *ret_why, size_t size_bytes)
 {
 	struct guest_sums g;
 	struct tq_totals t;
 	uint64_t by_reason = 0;
 
+	for (uint32_t i = 0; i < s->n_workers; i++) {
+		if (!cycles_conserved(s, i, ret_why, size_bytes))
+			return false;
+	}
 	sim_sinks(s);
 	g = sum_guests(s);
 	tq_control_totals(s->c, &t);

@@ -19,7 +19,8 @@ static uint64_t priced(const struct sim *s, uint64_t *ret_visits)
 	for (uint32_t i = 0; i < s->n_workers; i++) {
 		const struct tq_worker_counters *c = tq_worker_counters(tq_control_worker(s->c, i));
 
-		sum += cost->visit * c->visits + cost->step * c->steps;
+		sum += cost->visit * c->visits + cost->step * c->steps +
+		       cost->signal * tq_sim_signals(tq_sim_seat(s->world, i));
 		visits += c->visits;
 	}
 	*ret_visits = visits;

@@ -4,7 +4,8 @@
 /* Scenarios: one command a line, `#` begins a comment. Every check is one TAP test, named by file
  * and line.
  *
- *   attach PORT [ring=256] [pairs=1] [mergeable=on] [buffers=2048]   a guest comes
+ *   attach PORT [ring=256] [pairs=1] [mergeable=on] [buffers=2048] [events=on]   a guest comes;
+ *                                    without event index it is interrupted at each publication
  *   detach PORT                      it goes; what it had made available is abandoned
  *   restart PORT tx|rx [PAIR]        its ring is stopped and started at the index reported
  *   refill PORT on|off               does the guest post receive buffers again?
@@ -19,7 +20,7 @@
  *   set PATH VALUE | add PATH [YAML] | del PATH | apply FILE        a change of the configuration;
  *                                    FILE is beside the scenario
  *   refuse set|add|del ...           the same, and it must be refused
- *   cost [step=N] [visit=N] [frame=N] [drop=N] [copy=N]
+ *   cost [step=N] [visit=N] [frame=N] [drop=N] [copy=N] [signal=N]
  *                                    from now on work takes so many cycles, each a virtual ns
  *   steal TIME                       the next visit is interrupted for so long
  *   mark                             rates and differences count from here
@@ -135,16 +136,17 @@ static void expect_number(struct script *x, uint64_t have, const char *op, const
 
 static int do_attach(struct script *x)
 {
-	struct tq_sim_guest_conf conf = {
-		.n_pairs = (uint32_t)option_number(x, 2, "pairs", 1),
-		.ring_size = (uint32_t)option_number(x, 2, "ring", 256),
-		.buf_bytes = (uint32_t)option_number(x, 2, "buffers", 2048),
-		.features = TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX),
-		.frame_bytes_max = TQ_MTU_MAX + TQ_ETH_HDR_BYTES
-	};
-	const char *mergeable = option(x, 2, "mergeable");
+	struct tq_sim_guest_conf conf = { .n_pairs = (uint32_t)option_number(x, 2, "pairs", 1),
+					  .ring_size = (uint32_t)option_number(x, 2, "ring", 256),
+					  .buf_bytes =
+						  (uint32_t)option_number(x, 2, "buffers", 2048),
+					  .features = TQ_BIT64(TQ_VIRTIO_F_VERSION_1),
+					  .frame_bytes_max = TQ_MTU_MAX + TQ_ETH_HDR_BYTES };
+	const char *mergeable = option(x, 2, "mergeable"), *events = option(x, 2, "events");
 	int err;
 
+	if (!events || strcmp(events, "on") == 0)
+		conf.features |= TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX);
 	if (!mergeable || strcmp(mergeable, "on") == 0)
 		conf.features |= TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF);
 	err = sim_guest_attach(x->s, x->word[1], &conf);
@@ -682,7 +684,8 @@ static int do_cost(struct script *x)
 				       .visit = option_number(x, 1, "visit", 0),
 				       .frame = option_number(x, 1, "frame", 0),
 				       .drop = option_number(x, 1, "drop", 0),
-				       .copy = option_number(x, 1, "copy", 0) };
+				       .copy = option_number(x, 1, "copy", 0),
+				       .signal = option_number(x, 1, "signal", 0) };
 
 	sim_cost_set(x->s, &cost);
 	return 0;

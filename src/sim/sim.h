@@ -66,11 +66,12 @@ struct sim_flow {
 
 /* Cycles of a worker, one a virtual ns; all 0: work takes no time. */
 struct sim_cost {
-	uint64_t step;  /* besides what it does; idle ones too */
-	uint64_t visit; /* besides its frames */
-	uint64_t frame; /* taken, dropped or not */
-	uint64_t drop;  /* more than a frame, for each that is dropped */
-	uint64_t copy;  /* of a flood, beyond the first */
+	uint64_t step;   /* besides what it does; idle ones too */
+	uint64_t visit;  /* besides its frames */
+	uint64_t frame;  /* taken, dropped or not */
+	uint64_t drop;   /* more than a frame, for each that is dropped */
+	uint64_t copy;   /* of a flood, beyond the first */
+	uint64_t signal; /* an interrupt */
 };
 
 struct sim;
@@ -161,8 +162,8 @@ struct sim_share {
 double sim_cycles_apart(const struct sim_share *a, const struct sim_share *b);
 
 /* ---- check.c ---- */
-/* taken + replicated = delivered + dropped + waiting, and the guests' own counts agree. Writes why
- * not. */
+/* taken + replicated = delivered + dropped + waiting, and the guests' own counts agree; so do the
+ * cycles of each worker. Writes why not. */
 bool sim_conserved(struct sim *s, char *ret_why, size_t size_bytes);
 
 /* ---- script.c ---- */
