@@ -171,6 +171,7 @@ static enum visit_end pull(struct tq_worker *w, struct tq_ring *ring, struct vis
 		complete(w, ring, v);
 		if (end == VISIT_BLOCKED || v->done < n || !has_budget(v))
 			return end;
+		ring->head_since_ns = 0; /* what comes now waited for no other class here */
 		n = tq_vq_tx_peek(&ring->vq, true); /* 0, or a fault: settle sees to it */
 	} while (n > 0);
 	return VISIT_MORE;
