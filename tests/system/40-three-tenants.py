@@ -4,7 +4,8 @@
 # timeout: 60
 """Three tenants compete for a fabric of capacity C with min 0.5 C, 0.2 C, 0 and weights 1, 1, 2:
 each gets what the fluid model says (min first, the rest by weight), within 2 % over 1 s; again
-while the first is idle; and again after it returned.
+while the first is idle; and again after it returned.  What they were charged of the worker's
+cycles is what it was busy.
 
 Each tenant has two virtio-user ports that send to each other as much as they are let (CPU 0); the
 first tenant's process is stopped (SIGSTOP) to make it idle.  C is a small part of what a worker
@@ -21,6 +22,7 @@ C_MBIT = 400
 TENANTS = {"red": (0.5 * C_MBIT, 1, None), "blue": (0.2 * C_MBIT, 1, None), "green": (0, 2, None)}
 PERCENT = 2
 TRIES = 3
+CYCLES_APART_MAX = 0.02
 STARVED_PART_MAX = 0.2          # above that the machine says nothing about us
 
 
@@ -77,6 +79,19 @@ def judge(tap_, daemon, name, active):
     tap_.ok(within_c, f"{name}: together not above the capacity")
 
 
+def cycles(tap_, stats):
+    """What the tenants were charged is what the worker was busy, interruptions apart."""
+    for w in stats.raw["workers"]:
+        worked = w["busy_cycles"] - w["stolen_cycles"]
+        apart = abs(worked - w["charged_cycles"]) / worked
+        tenants = sum(t["cycles"] for t in stats.raw["tenants"])
+        tap_.ok(apart <= CYCLES_APART_MAX,
+                "the tenants' cycles are the worker's busy ones within 2 %",
+                f"busy {w['busy_cycles']}, stolen {w['stolen_cycles']}, charged "
+                f"{w['charged_cycles']} (to the tenants {tenants}), own {w['own_cycles']}: "
+                f"{apart * 100:.3f} % apart")
+
+
 def body(tap_, lab):
     if len(set(cpus())) < 2:
         raise Skip("needs two CPUs: one for the worker, one for greedy guests")
@@ -97,9 +112,10 @@ def body(tap_, lab):
     stats = daemon.stats()
     drops = {n: stats.tenant(n)["tx_dropped_frames"] for n in ("blue", "green")}
     tap_.equal(drops, {"blue": 0, "green": 0}, "the tenants that ran lost nothing")
+    cycles(tap_, stats)
     others.stop()
     first.stop()
 
 
 if __name__ == "__main__":
-    tap.main(body, plan=7, deadline_s=55)
+    tap.main(body, plan=8, deadline_s=55)
