@@ -11,7 +11,7 @@
  *          binary search: at most 10 steps for TQ_RULES_PORT_MAX rules.
  * Thread:  built by control, read by workers; immutable between.
  * Memory:  caller-owned, one block of tq_classifier_bytes(), position-independent (it may be
- *          copied). A few rules on DSCP take 700 bytes, 256 rules on all fields about 100 KiB.
+ *          copied). A few rules on DSCP take 700 bytes, 256 rules on all fields 89 KB.
  * What is read of a frame:
  *   tag      a priority tag (802.1Q, VLAN 0) gives PCP; a frame without has no PCP.
  *   IPv4     DSCP, protocol, addresses; ports unless it is a fragment with an offset.

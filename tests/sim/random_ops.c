@@ -327,6 +327,11 @@ static void shape_flow(struct rnd *r, struct sim_flow *flow)
 	flow->frame_bytes = flow->frame_bytes_max = lengths[rnd_below(r, TQ_ARRAY_LEN(lengths))];
 	if (rnd_chance(r, 50))
 		flow->frame_bytes_max = 1514;
+	flow->is_ip = rnd_chance(r, 50);
+	flow->dscp = (uint8_t)(10 * rnd_below(r, 4));
+	flow->dport = (uint16_t)rnd_below(r, 4);
+	flow->is_tagged = flow->frame_bytes >= 64 && rnd_chance(r, 20);
+	flow->pcp = (uint8_t)rnd_below(r, 8);
 	if (rnd_chance(r, 75)) {
 		kbit = 100ULL << rnd_below(r, 14); /* to 800 Mbit/s */
 		flow->gap_ns = TQ_MAX(tq_muldiv_u64(flow->frame_bytes_max * 8ULL, 1000000, kbit),
@@ -573,6 +578,62 @@ static void op_host(struct rnd *r)
 	settle_or_not(r);
 }
 
+/* What a class is made of; not all of it is accepted. */
+static void class_text(struct rnd *r, char *ret_text, size_t size_bytes)
+{
+	static const char *const match[] = { "dscp %u0", "proto udp dport %u", "pcp %u", "queue %u",
+					     "dscp %u0; queue 1" };
+	char rule[48] = "", tx[40] = "";
+	const char *key = "weight";
+
+	if (rnd_chance(r, 85)) {
+		char term[32];
+
+		snprintf(term, sizeof(term), match[rnd_below(r, TQ_ARRAY_LEN(match))],
+			 rnd_below(r, 4));
+		snprintf(rule, sizeof(rule), "match: \"%s\", ", term);
+	}
+	switch (rnd_below(r, 4)) {
+	case 0:
+		snprintf(tx, sizeof(tx), "max: %uMbit", 1u << rnd_below(r, 9));
+		break;
+	case 1:
+		snprintf(tx, sizeof(tx), "pps: %upps", 1000u << rnd_below(r, 6));
+		break;
+	case 2:
+		key = "min";
+		/* fall through */
+	default:
+		snprintf(tx, sizeof(tx), "%s: %u%s", key, 1 + rnd_below(r, 8),
+			 key[0] == 'm' ? "Mbit" : "");
+	}
+	snprintf(ret_text, size_bytes, "{%spriority: %u, tx: {%s}}", rule, rnd_below(r, 3), tx);
+}
+
+/* Classes come, change and go while frames wait in them. */
+static void op_class(struct rnd *r)
+{
+	uint32_t i = choose_port(r, is_port);
+	char path[80], text[120] = "";
+	int used;
+
+	if (i == RND_DST_NONE)
+		return;
+	used = snprintf(path, sizeof(path), "tenants.t%u.ports.p%u.classes", r->port[i].tenant, i);
+	if (rnd_chance(r, 15)) {
+		change(r, DEL, path, "");
+	} else {
+		snprintf(path + used, sizeof(path) - (size_t)used, ".c%u", rnd_below(r, 4));
+		if (rnd_chance(r, 25)) {
+			change(r, DEL, path, "");
+		} else {
+			class_text(r, text, sizeof(text));
+			change(r, ADD, path, text);
+		}
+	}
+	settle_or_not(r);
+}
+
 static void port_text(struct rnd *r, uint32_t i, char *ret_text, size_t size_bytes)
 {
 	struct rnd_port *p = &r->port[i];
@@ -683,10 +744,10 @@ void rnd_op(struct rnd *r)
 		uint32_t weight;
 		void (*fn)(struct rnd *r);
 	} ops[] = {
-		{ 14, op_attach }, { 2, op_detach },    { 6, op_restart },  { 3, op_refill },
-		{ 30, op_flow },   { 16, op_flow_end }, { 14, op_limit },   { 4, op_port_key },
-		{ 3, op_host },    { 5, op_port_add },  { 1, op_port_del }, { 1, op_queues },
-		{ 1, op_tenant },
+		{ 14, op_attach },  { 2, op_detach },    { 6, op_restart },  { 3, op_refill },
+		{ 30, op_flow },    { 10, op_flow_end }, { 6, op_class },    { 14, op_limit },
+		{ 4, op_port_key }, { 3, op_host },      { 5, op_port_add }, { 1, op_port_del },
+		{ 1, op_queues },   { 1, op_tenant },
 	};
 	uint32_t at = rnd_below(r, 100), sum = 0;
 
