@@ -31,7 +31,8 @@ void *__wrap_aligned_alloc(size_t align, size_t size)
 	"      r2: {mac: \"52:54:00:00:00:02\"}\n"                                                 \
 	"      r3: {mac: \"52:54:00:00:00:03\", mode_bits: 0600}\n"
 
-/* r1 stays and gets classes, r2 goes, r3 gets another mode, r4 and blue come, up1 comes, up0 goes. */
+/* r1 stays and gets classes, r2 goes, r3 gets another mode, r4 and blue come, up1 comes, up0
+ * goes. */
 #define OTHER                                                                                      \
 	"version: 1\n"                                                                             \
 	"links:\n  up1: {devargs: \"net_null1\"}\n"                                                \
@@ -39,7 +40,7 @@ void *__wrap_aligned_alloc(size_t align, size_t size)
 	"tenants:\n  red:\n    ports:\n"                                                           \
 	"      r1: {mac: \"52:54:00:00:00:01\", classes: {a: {match: dscp 1}, b: {}}}\n"           \
 	"      r3: {mac: \"52:54:00:00:00:03\", mode_bits: 0666}\n"                                \
-	"      r4: {queues: 2, classes: {a: {match: queue 1}}}\n"                                                                  \
+	"      r4: {queues: 2, classes: {a: {match: queue 1}}}\n"                                  \
 	"  blue:\n    ports:\n      b1: {}\n"
 
 struct before {

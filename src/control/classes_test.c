@@ -120,6 +120,28 @@ static void slots_are_stable_and_wait(void **state)
 	rig_free(&rig);
 }
 
+/* What is no policy leaves the nodes as they are, and workers need not look at them. */
+static void nodes_are_looked_at_when_they_change(void **state)
+{
+	uint64_t nodes, revision;
+	struct rig rig;
+
+	(void)state;
+	rig_new(&rig, 1);
+	apply(&rig, PORT("classes: {a: {match: dscp 1, tx: {max: 8Mbit}}}"));
+	nodes = rig.c->snap->nodes_revision;
+	revision = rig.c->snap->revision;
+	assert_int_equal(nodes, revision);
+	apply(&rig, PORT("hold: 5ms, classes: {a: {match: dscp 2, tx: {max: 8Mbit}}}"));
+	assert_true(rig.c->snap->revision > revision);
+	assert_int_equal(rig.c->snap->nodes_revision, nodes);
+	apply(&rig, PORT("hold: 5ms, classes: {a: {match: dscp 2, tx: {max: 9Mbit}}}"));
+	assert_int_equal(rig.c->snap->nodes_revision, rig.c->snap->revision);
+	apply(&rig, PORT("hold: 5ms, classes: {b: {match: dscp 2, tx: {max: 9Mbit}}}"));
+	assert_int_equal(rig.c->snap->nodes_revision, rig.c->snap->revision); /* another slot */
+	rig_free(&rig);
+}
+
 static char *many(char first, uint32_t n)
 {
 	char *text = NULL;
@@ -161,6 +183,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_snapshot_has_the_classes),
 		cmocka_unit_test(slots_are_stable_and_wait),
+		cmocka_unit_test(nodes_are_looked_at_when_they_change),
 		cmocka_unit_test(all_slots_are_busy_for_a_moment),
 	};
 

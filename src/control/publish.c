@@ -184,6 +184,14 @@ static void note_revision(struct tq_control *c)
 		c->move.revision = c->revision;
 }
 
+/* An address that is bound, or a key that is no policy, changes no node. Padding that differs costs
+ * a look at all of them, nothing else. */
+static bool same_nodes(const struct tq_snapshot *a, const struct tq_snapshot *b)
+{
+	return a->n_nodes == b->n_nodes &&
+	       memcmp(a->node, b->node, a->n_nodes * sizeof(a->node[0])) == 0;
+}
+
 static void publish(struct tq_control *c)
 {
 	struct tq_retired *r = calloc(1, sizeof(*r));
@@ -197,6 +205,7 @@ static void publish(struct tq_control *c)
 		free(r);
 		return;
 	}
+	snap->nodes_revision = old && same_nodes(old, snap) ? old->nodes_revision : snap->revision;
 	c->revision++;
 	c->dirty = false;
 	__atomic_store_n(&c->snap, snap, __ATOMIC_RELEASE);

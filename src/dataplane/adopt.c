@@ -132,16 +132,9 @@ static void drop_nodes(struct tq_worker *w, const struct tq_snapshot *prev, bool
 	}
 }
 
-void tq_adopt_snapshot(struct tq_worker *w, const struct tq_snapshot *snap)
+static void adopt_nodes(struct tq_worker *w, const struct tq_snapshot *prev,
+			const struct tq_snapshot *snap)
 {
-	const struct tq_snapshot *prev = w->snap;
-	struct tq_ring *ring, *next;
-
-	if (w->bridge)
-		tq_lend_before(w, snap);
-	adopt_links(w, prev, snap);
-	TAILQ_FOREACH(ring, &w->all, all_link)
-		leave_leaf(w, snap, ring);
 	for (uint32_t i = 0; i < snap->n_nodes; i++) {
 		if (is_ours(w, &snap->node[i]))
 			adopt_node(w, prev, &snap->node[i]);
@@ -152,14 +145,30 @@ void tq_adopt_snapshot(struct tq_worker *w, const struct tq_snapshot *snap)
 		if (is_ours(w, &snap->node[i]))
 			w->node_index[snap->node[i].node] = i;
 	}
+}
+
+void tq_adopt_snapshot(struct tq_worker *w, const struct tq_snapshot *snap)
+{
+	const struct tq_snapshot *prev = w->snap;
+	bool same = prev && snap->nodes_revision != 0 &&
+		    prev->nodes_revision == snap->nodes_revision;
+	struct tq_ring *ring, *next;
+
+	if (w->bridge)
+		tq_lend_before(w, snap);
+	adopt_links(w, prev, snap);
+	TAILQ_FOREACH(ring, &w->all, all_link)
+		leave_leaf(w, snap, ring);
+	if (!same)
+		adopt_nodes(w, prev, snap);
 	w->snap = snap;
-	if (prev)
+	if (prev && !same)
 		drop_nodes(w, prev, true);
 	for (ring = TAILQ_FIRST(&w->all); ring; ring = next) {
 		next = TAILQ_NEXT(ring, all_link);
 		reclassify(w, ring);
 	}
-	if (prev)
+	if (prev && !same)
 		drop_nodes(w, prev, false);
 	if (w->bridge)
 		tq_lend_after(w, snap);

@@ -104,6 +104,9 @@ struct tq_snap_share {
 
 struct tq_snapshot {
 	uint64_t revision;
+	/* of the first snapshot with exactly these nodes, one by one: who has adopted that need not
+	 * look at a hundred thousand of them again; 0: look */
+	uint64_t nodes_revision;
 	enum tq_accounting accounting;
 	uint32_t n_ports; /* highest port id + 1 */
 	uint32_t n_networks;
