@@ -74,6 +74,27 @@ static void member_fresh(struct proof_world *w, struct proof_family *f, uint32_t
 	m->arrears_at_ns = TQ_MAX(m->arrears_at_ns, w->now_ns);
 }
 
+/* Links that somebody below the node uses, or may use. */
+static uint32_t links_below(const struct proof_side *sd, uint32_t node)
+{
+	uint32_t links = 0;
+
+	for (uint32_t i = sd->node[node].queue_first; i != PROOF_NONE; i = sd->queue[i].next)
+		links |= 1U << sd->queue[i].link;
+	for (uint32_t i = sd->node[node].first; i != PROOF_NONE; i = sd->node[i].next)
+		links |= links_below(sd, i);
+	return links;
+}
+
+/* What one link gave is not due on another, by as much as that one's clock allows: then arrears are
+ * only known from below. */
+static bool one_link(const struct proof_world *w, uint32_t node)
+{
+	uint32_t links = w->c->links > 1 ? links_below(&w->side[0], node) : 0;
+
+	return (links & (links - 1)) == 0;
+}
+
 static void family_choose(struct proof_world *w, uint32_t parent, uint32_t first, uint32_t n,
 			  uint32_t link)
 {
@@ -91,7 +112,7 @@ static void family_choose(struct proof_world *w, uint32_t parent, uint32_t first
 		if (skip && skip--)
 			continue;
 		witness = witness_of(sd, i, link);
-		f->all &= witness != PROOF_NONE || !sd->node[i].p.min_bytes_s;
+		f->all &= (witness != PROOF_NONE && one_link(w, i)) || !sd->node[i].p.min_bytes_s;
 		if (witness == PROOF_NONE)
 			continue;
 		f->member[f->n] = (struct proof_member){ .node = i,
@@ -108,18 +129,6 @@ static void family_choose(struct proof_world *w, uint32_t parent, uint32_t first
 	else
 		sd->node[parent].family[link] = (int32_t)w->n_families;
 	w->n_families++;
-}
-
-/* Links that somebody below the node uses, or may use. */
-static uint32_t links_below(const struct proof_side *sd, uint32_t node)
-{
-	uint32_t links = 0;
-
-	for (uint32_t i = sd->node[node].queue_first; i != PROOF_NONE; i = sd->queue[i].next)
-		links |= 1U << sd->queue[i].link;
-	for (uint32_t i = sd->node[node].first; i != PROOF_NONE; i = sd->node[i].next)
-		links |= links_below(sd, i);
-	return links;
 }
 
 /* The longest piece that the queues below may bring, whether one of that length was pulled yet or
