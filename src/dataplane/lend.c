@@ -195,15 +195,17 @@ static void say_leave(struct tq_worker *w, uint32_t slot)
 static void leave(struct tq_worker *w, uint32_t slot)
 {
 	struct tq_share *s = &w->bridge->share[slot];
+	struct tq_credit used;
 
 	tq_assert(s->joined);
 	s->joined = false;
 	s->weight = 0;
+	tq_lease_leave(&s->lease, w->sched, s->limit, w->now_ns, &used);
 	if (s->leaving)
 		return; /* the home has never heard of the present epoch */
 	s->leaving = true;
 	s->leave_epoch = s->lease.epoch;
-	tq_lease_leave(&s->lease, w->sched, s->limit, &s->leave_used);
+	s->leave_used = used;
 	say_leave(w, slot);
 }
 
@@ -317,13 +319,14 @@ static const struct tq_snap_share *share_in(const struct tq_bridge *b,
 	return b->snap_share[slot] ? &snap->share[b->snap_share[slot] - 1] : NULL;
 }
 
-/* Does the lease go on under the new snapshot? When max or pps comes or goes it begins anew. */
+/* Does the lease go on under the new snapshot? With other terms it begins anew: a bucket of another
+ * depth may hold less than the lease says. */
 static bool goes_on(const struct tq_worker *w, const struct tq_share *s,
 		    const struct tq_snap_share *n)
 {
 	return n && n->home == s->home && n->workers >> w->conf.id & 1 &&
-	       n->reserve_bytes == s->reserve_bytes && s->max == (n->terms.max_bytes_s != 0) &&
-	       s->pps == (n->terms.pps != 0);
+	       n->reserve_bytes == s->reserve_bytes &&
+	       memcmp(&n->terms, &s->terms, sizeof(n->terms)) == 0;
 }
 
 void tq_lend_before(struct tq_worker *w, const struct tq_snapshot *snap)
@@ -394,8 +397,7 @@ static void join(struct tq_worker *w, uint32_t slot, const struct tq_snap_share 
 	s->limit = n->limit;
 	s->home = n->home;
 	s->reserve_bytes = n->reserve_bytes;
-	s->max = n->terms.max_bytes_s != 0;
-	s->pps = n->terms.pps != 0;
+	s->terms = n->terms;
 	s->joined = true;
 	s->weight = 0;
 	tq_lease_join(&s->lease, w->sched, s->limit, epoch, s->reserve_bytes, w->now_ns);

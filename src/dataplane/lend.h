@@ -46,10 +46,10 @@ struct tq_share {
 	uint32_t home;
 	uint32_t reserve_bytes;
 	bool joined;
-	bool open;     /* home: the treasury is in use */
-	bool leaving;  /* the last words are not sent yet */
-	bool asked;    /* somebody was refused who does not wait */
-	bool max, pps; /* joined with such a limit */
+	bool open;                  /* home: the treasury is in use */
+	bool leaving;               /* the last words are not sent yet */
+	bool asked;                 /* somebody was refused who does not wait */
+	struct tq_lend_limit terms; /* it joined with */
 	uint64_t leave_epoch;
 	struct tq_credit leave_used;
 	struct tq_lease lease;

@@ -363,6 +363,14 @@ static void give(struct tq_lend *h, uint32_t worker, enum kind k, uint64_t units
 	*need -= TQ_MIN(*need, units); /* until it says more */
 }
 
+/* What lets it start; of a debt that the treasury can never have at once, what it can have. */
+static uint64_t need_of(const struct tq_lend_pool *p, const struct tq_lend_holder *w, enum kind k)
+{
+	uint64_t most = TQ_MAX(p->piece, (uint64_t)p->depth_n / TQ_NS_PER_S / 2);
+
+	return TQ_MIN(of(&w->said.need, k), most);
+}
+
 static uint32_t grants(struct tq_lend *h, enum kind k, struct tq_lend_grant *ret_grant)
 {
 	struct tq_lend_pool *p = pool_of(h, k);
@@ -380,7 +388,7 @@ static uint32_t grants(struct tq_lend *h, enum kind k, struct tq_lend_grant *ret
 		    (first == TQ_WORKERS_MAX || claim > *claim_of(&h->holder[first], k)))
 			first = i;
 		claim = TQ_MIN(claim, (int64_t)pool_units(p));
-		if (claim < (int64_t)TQ_MAX(starving ? of(&w->said.need, k) : 0, 1UL))
+		if (claim < (int64_t)TQ_MAX(starving ? need_of(p, w, k) : 0, 1UL))
 			continue;
 		give(h, i, k, (uint64_t)claim, &ret_grant[i]);
 		fed |= starving;
@@ -388,9 +396,8 @@ static uint32_t grants(struct tq_lend *h, enum kind k, struct tq_lend_grant *ret
 	}
 	/* Nobody's own part lets it start, but all together let one: whoever claims most is first,
 	 * and waits the longer later. */
-	if (!fed && first != TQ_WORKERS_MAX &&
-	    of(&h->holder[first].said.need, k) <= pool_units(p)) {
-		give(h, first, k, of(&h->holder[first].said.need, k), &ret_grant[first]);
+	if (!fed && first != TQ_WORKERS_MAX && need_of(p, &h->holder[first], k) <= pool_units(p)) {
+		give(h, first, k, need_of(p, &h->holder[first], k), &ret_grant[first]);
 		mask |= 1U << first;
 	}
 	return mask;
@@ -419,8 +426,8 @@ static void plan_next(struct tq_lend *h, bool active)
 
 		if (!w->joined || !w->starving)
 			continue;
-		bytes_ns = affordable_ns(&h->bytes, w->said.need.bytes);
-		frames_ns = affordable_ns(&h->frames, w->said.need.frames);
+		bytes_ns = affordable_ns(&h->bytes, need_of(&h->bytes, w, BYTES));
+		frames_ns = affordable_ns(&h->frames, need_of(&h->frames, w, FRAMES));
 		bytes_ns = TQ_MAX(bytes_ns, frames_ns);
 		bytes_ns = TQ_MAX(bytes_ns, h->divided_ns + TQ_LEND_PERIOD_NS);
 		due_ns = TQ_MIN(due_ns, bytes_ns);
@@ -647,12 +654,27 @@ void tq_lease_unsaid(struct tq_lease *l)
 	l->said.used.bytes--; /* anything that is not so */
 }
 
-void tq_lease_leave(const struct tq_lease *l, const struct tq_sched *s, uint32_t limit,
+/* What was used beyond everything that was granted. */
+static uint64_t debt(const struct tq_lease *l, const struct tq_credit *used, enum kind k)
+{
+	int64_t units = (int64_t)(of(used, k) + of(&l->returned, k) - of(&l->granted, k));
+
+	return units > 0 ? (uint64_t)units : 0;
+}
+
+void tq_lease_leave(const struct tq_lease *l, struct tq_sched *s, uint32_t limit, uint64_t now_ns,
 		    struct tq_credit *ret_used)
 {
 	struct tq_limit_demand taken;
+	struct tq_credit back;
 
+	tq_sched_reclaim(s, limit, now_ns, &back);
 	tq_sched_limit_demand(s, limit, &taken);
 	*ret_used = (struct tq_credit){ taken.taken_bytes - l->base.bytes,
 					taken.taken_frames - l->base.frames };
+	/* The home has it all back, so nothing may be left here but what was used too much; the
+	 * reserve is no debt. */
+	back.bytes = taken.owed_bytes - TQ_MIN(taken.owed_bytes, debt(l, ret_used, BYTES));
+	back.frames = taken.owed_frames - TQ_MIN(taken.owed_frames, debt(l, ret_used, FRAMES));
+	tq_sched_grant(s, limit, &back, now_ns);
 }

@@ -24,6 +24,7 @@
 #ifndef TQ_QOS_LEND_H
 #define TQ_QOS_LEND_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -41,12 +42,14 @@
 struct tq_lend_limit {
 	uint64_t max_bytes_s, burst_bytes;
 	uint64_t pps, burst_frames;
-	uint32_t piece_bytes; /* the largest charge of one start of a frame, > 0 */
 	/* To be divided with the limit, once per host: the node's own guarantee and weight. Zero:
 	 * nothing to divide. */
 	uint64_t min_bytes_s;
 	uint32_t weight;
+	uint32_t piece_bytes; /* the largest charge of one start of a frame, > 0 */
 };
+
+static_assert(sizeof(struct tq_lend_limit) == 48, "no padding: it is compared as memory");
 
 /* What a holder says of itself. */
 struct tq_lend_report {
@@ -165,8 +168,9 @@ void tq_lease_granted(struct tq_lease *l, struct tq_sched *s, uint32_t limit,
 bool tq_lease_look(struct tq_lease *l, struct tq_sched *s, uint32_t limit, bool asked,
 		   uint64_t now_ns, struct tq_lend_report *ret_report);
 void tq_lease_unsaid(struct tq_lease *l);
-/* The last words: all it used. */
-void tq_lease_leave(const struct tq_lease *l, const struct tq_sched *s, uint32_t limit,
+/* The last words: all it used. What it had is taken out of the scheduler, which holds nothing but
+ * debts afterwards and is leased still. */
+void tq_lease_leave(const struct tq_lease *l, struct tq_sched *s, uint32_t limit, uint64_t now_ns,
 		    struct tq_credit *ret_used);
 
 #endif

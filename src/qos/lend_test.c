@@ -301,8 +301,15 @@ static void test_lease(void **state)
 	assert_int_equal(r.used.bytes, 1000);
 	assert_int_equal(r.returned.bytes, 514); /* too old */
 	assert_int_equal(r.need.bytes, 1514);
-	tq_lease_leave(&l, s, NODE, &used);
+	tq_lease_granted(&l, s, NODE, &credit, TQ_NS_PER_S);
+	tq_lease_leave(&l, s, NODE, TQ_NS_PER_S, &used);
 	assert_int_equal(used.bytes, 1000);
+	/* It starts again at nothing: no credit, no debt, and the reserve was none. */
+	tq_lease_join(&l, s, NODE, 2, 1514, TQ_NS_PER_S);
+	assert_int_equal(send_all(s, TQ_NS_PER_S), 0);
+	assert_true(tq_lease_look(&l, s, NODE, false, TQ_NS_PER_S, &r));
+	assert_int_equal(r.need.bytes, 1514);
+	assert_int_equal(r.used.bytes, 0);
 	tq_sched_remove(s, 0, TQ_NS_PER_S);
 	tq_sched_free(s);
 }

@@ -51,6 +51,7 @@ struct rnd_port {
 
 struct rnd_tenant {
 	bool exists;
+	bool network; /* its ports are in a network of another name than its own */
 	uint64_t min_mbit, max_mbit;
 	/* bits of drop reasons that may happen to well-behaved senders: something was not there */
 	uint32_t loose_reasons;

@@ -564,16 +564,12 @@ static void op_host(struct rnd *r)
 	if (rnd_chance(r, 30)) {
 		change(r, SET, "host.accounting", accounting[rnd_below(r, 3)]);
 	} else if (r->fabric && rnd_chance(r, 40)) {
-		if (change(r, DEL, "links.fabric.capacity", "")) {
+		if (change(r, DEL, "links.fabric.capacity", ""))
 			r->fabric = false;
-			r->moves++;
-		}
 	} else {
 		snprintf(text, sizeof(text), "%uMbit", 200 + rnd_below(r, 2000));
-		if (change(r, SET, "links.fabric.capacity", text)) {
-			r->moves += !r->fabric;
+		if (change(r, SET, "links.fabric.capacity", text))
 			r->fabric = true;
-		}
 	}
 	settle_or_not(r);
 }
@@ -738,16 +734,38 @@ static void op_tenant(struct rnd *r)
 	settle_or_not(r);
 }
 
+/* All ports of a tenant come to a new network, and with it perhaps to another worker. Nothing is
+ * lost on the way, unless an address has to be learned anew. */
+static void op_network(struct rnd *r)
+{
+	uint32_t t = choose_tenant(r, true);
+	char path[40], text[40];
+
+	if (t == RND_DST_NONE)
+		return;
+	snprintf(path, sizeof(path), "networks.x%u", t);
+	snprintf(text, sizeof(text), "{tenant: t%u}", t);
+	if (!change(r, r->tenant[t].network ? DEL : ADD, path, r->tenant[t].network ? "" : text))
+		return;
+	r->tenant[t].network = !r->tenant[t].network;
+	r->moves++;
+	for (uint32_t k = 0; k < RND_NAMES; k++) {
+		if (is_neighbour(r, t, k) && !r->port[k].has_mac)
+			disturb(r, k);
+	}
+	settle_or_not(r);
+}
+
 void rnd_op(struct rnd *r)
 {
 	static const struct {
 		uint32_t weight;
 		void (*fn)(struct rnd *r);
 	} ops[] = {
-		{ 14, op_attach },  { 2, op_detach },    { 6, op_restart },  { 3, op_refill },
-		{ 30, op_flow },    { 10, op_flow_end }, { 6, op_class },    { 14, op_limit },
-		{ 4, op_port_key }, { 3, op_host },      { 5, op_port_add }, { 1, op_port_del },
-		{ 1, op_queues },   { 1, op_tenant },
+		{ 14, op_attach },  { 2, op_detach },   { 6, op_restart },  { 3, op_refill },
+		{ 28, op_flow },    { 9, op_flow_end }, { 6, op_class },    { 14, op_limit },
+		{ 4, op_port_key }, { 3, op_host },     { 5, op_port_add }, { 1, op_port_del },
+		{ 1, op_queues },   { 1, op_tenant },   { 3, op_network },
 	};
 	uint32_t at = rnd_below(r, 100), sum = 0;
 
