@@ -186,7 +186,8 @@ static void print_rows(const struct bench *b)
 static void print_notes(const struct bench *b)
 {
 	printf("\nframes: of a visit (rte_sched: that stand in each queue when it comes to it).\n");
-	printf("link: weights only, the link binds.\n"
+	printf("1514 bytes: each frame is a decision; small ones may share a quantum.\n"
+	       "link: weights only, the link binds.\n"
 	       "limits: max and pps on all levels, none binds.\n"
 	       "maxima: those of the classes bind, each frame is due at its own time.\n"
 	       "guaranteed: every class has a min, the link binds.\n"
