@@ -68,4 +68,21 @@ TQ_INLINE bool tq_eth_is_tagged(const uint8_t *frame)
 	return type == TQ_ETHERTYPE_VLAN || type == TQ_ETHERTYPE_QINQ;
 }
 
+/* The tag that a frame gets on an uplink with a VLAN. A priority tag of the guest (802.1Q, VLAN 0)
+ * becomes part of it, PCP and DEI, so that nobody sees two.
+ *   frame    at least TQ_ETH_HDR_BYTES; with a tag, at least TQ_VLAN_TAG_BYTES more.
+ *   ret_tag  [out] what stands behind the addresses.
+ * Returns how many bytes behind the frame's addresses it replaces: 0, or TQ_VLAN_TAG_BYTES. */
+TQ_INLINE uint32_t tq_eth_make_tag(const uint8_t *frame, uint16_t vlan,
+				   uint8_t ret_tag[TQ_VLAN_TAG_BYTES])
+{
+	bool is_tagged = tq_eth_is_tagged(frame);
+
+	ret_tag[0] = TQ_ETHERTYPE_VLAN >> 8;
+	ret_tag[1] = TQ_ETHERTYPE_VLAN & 0xff;
+	ret_tag[2] = (uint8_t)((is_tagged ? frame[14] & 0xf0 : 0) | vlan >> 8);
+	ret_tag[3] = (uint8_t)vlan;
+	return is_tagged ? TQ_VLAN_TAG_BYTES : 0;
+}
+
 #endif

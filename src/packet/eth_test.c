@@ -58,6 +58,31 @@ static void tags_are_seen(void **state)
 	assert_int_equal(tq_eth_type(frame), 0x88a8);
 }
 
+static void a_priority_tag_becomes_part_of_the_uplinks(void **state)
+{
+	static const struct {
+		uint8_t behind[4]; /* the addresses of the frame */
+		uint16_t vlan;
+		uint8_t tag[4];
+		uint32_t cut_bytes;
+	} rows[] = {
+		{ { 0x08, 0x00, 0x45, 0x00 }, 1, { 0x81, 0, 0x00, 0x01 }, 0 },
+		{ { 0x08, 0x00, 0xff, 0xff }, 4094, { 0x81, 0, 0x0f, 0xfe }, 0 },
+		{ { 0x81, 0x00, 0xa0, 0x00 }, 100, { 0x81, 0, 0xa0, 0x64 }, 4 },
+		{ { 0x81, 0x00, 0xf0, 0x00 }, 4094, { 0x81, 0, 0xff, 0xfe }, 4 },
+		{ { 0x81, 0x00, 0x00, 0x00 }, 256, { 0x81, 0, 0x01, 0x00 }, 4 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TQ_ARRAY_LEN(rows); i++) {
+		uint8_t frame[18] = { 0 }, tag[4];
+
+		memcpy(frame + 12, rows[i].behind, 4);
+		assert_int_equal(tq_eth_make_tag(frame, rows[i].vlan, tag), rows[i].cut_bytes);
+		assert_memory_equal(tag, rows[i].tag, 4);
+	}
+}
+
 /* qos.md section 4 */
 static void charged_bytes(void **state)
 {
@@ -83,6 +108,7 @@ int main(void)
 		cmocka_unit_test(mac_survives_the_integer),
 		cmocka_unit_test(kinds_of_addresses),
 		cmocka_unit_test(tags_are_seen),
+		cmocka_unit_test(a_priority_tag_becomes_part_of_the_uplinks),
 		cmocka_unit_test(charged_bytes),
 	};
 

@@ -163,14 +163,9 @@ static uint8_t *append(uint8_t *to, const void *from, uint32_t len_bytes)
 bool tq_device_put(struct tq_device *device, const struct tq_frame *frame, uint16_t vlan)
 {
 	const struct tq_span *span = tq_frame_spans(frame);
-	/* A priority tag of the guest and the tag of the uplink become one: its PCP, our VLAN. */
-	bool merge = vlan && tq_eth_is_tagged(frame->copy);
-	uint32_t tag_bytes = vlan ? TQ_VLAN_TAG_BYTES : 0,
-		 cut_bytes = merge ? TQ_VLAN_TAG_BYTES : 0;
-	const uint8_t tag[TQ_VLAN_TAG_BYTES] = {
-		TQ_ETHERTYPE_VLAN >> 8, TQ_ETHERTYPE_VLAN & 0xff,
-		(uint8_t)((merge ? frame->copy[14] & 0xf0 : 0) | vlan >> 8), (uint8_t)vlan
-	};
+	uint8_t tag[TQ_VLAN_TAG_BYTES];
+	uint32_t tag_bytes = vlan ? TQ_VLAN_TAG_BYTES : 0;
+	uint32_t cut_bytes = vlan ? tq_eth_make_tag(frame->copy, vlan, tag) : 0;
 	struct rte_mbuf *mbuf;
 	uint8_t *to;
 

@@ -209,6 +209,11 @@ void tq_view_port(FILE *out, const json_t *p)
 	line(out, "limited by", tq_j_text(p, "limited_by", "nothing"));
 	print_flow(out, "tx", part(p, "tx"));
 	print_flow(out, "rx", part(p, "rx"));
+	if (tq_j_u64(p, "classes")) {
+		snprintf(text, sizeof(text), "%" PRIu64 " (tqosctl explain %.64s)",
+			 tq_j_u64(p, "classes"), tq_j_text(p, "name", "?"));
+		line(out, "classes", text);
+	}
 	line(out, "network", tq_j_text(p, "network", "?"));
 	snprintf(text, sizeof(text), "%s%s%s", tq_j_text(p, "mac", "none yet"),
 		 tq_j_text(p, "mac", NULL) ? ", " : "", tq_j_text(p, "mac_source", ""));
