@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "base/compiler.h"
 #include "proof.h"
 
 static void run(enum proof_profile profile, uint64_t seeds, uint64_t decisions)
@@ -44,34 +45,55 @@ static void test_workers(void **state)
 	run(PROOF_WORKERS, 100, 1000000);
 }
 
-static void test_case(void **state)
+static void run_case(const char *path)
 {
-	const char *path = getenv("TQ_CASE");
 	struct proof_result r;
 	struct proof_case c;
-	FILE *in;
+	FILE *in = fopen(path, "r");
 
-	(void)state;
-	in = fopen(path, "r");
 	assert_non_null(in);
 	assert_true(proof_case_read(in, &c));
 	fclose(in);
 	proof_run(&c, PROOF_ALL, PROOF_MUTANT_NONE, &r);
-	proof_result_print(&r, stdout);
-	printf("# %s at %lu ns: %s\n", proof_name((enum proof_property)r.failed), r.at_ns, r.why);
+	if (r.failed != PROOF_N)
+		print_error("%s: %s at %lu ns: %s\n", path,
+			    proof_name((enum proof_property)r.failed), r.at_ns, r.why);
 	assert_int_equal(r.failed, PROOF_N);
+	assert_true(r.decisions > 0);
 	proof_case_free(&c);
+}
+
+/* What was found once. */
+static void test_cases(void **state)
+{
+	static const char *const found[] = {
+		TQ_CASES "/alone-then-rivals.case",
+		TQ_CASES "/arrears-before-deadline.case",
+		TQ_CASES "/change-after-stall.case",
+		TQ_CASES "/pieces-expected-whole.case",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TQ_ARRAY_LEN(found); i++)
+		run_case(found[i]);
+}
+
+static void test_one(void **state)
+{
+	(void)state;
+	run_case(getenv("TQ_CASE"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_small),
 		cmocka_unit_test(test_storm),
 		cmocka_unit_test(test_workers),
 	};
 	const struct CMUnitTest one[] = {
-		cmocka_unit_test(test_case),
+		cmocka_unit_test(test_one),
 	};
 
 	if (getenv("TQ_CASE"))

@@ -17,7 +17,8 @@
 #define PIECE_MIN TQ_SCHED_QUANTUM_BYTES
 /* What may have been served in advance before anybody looked: one visit. */
 #define AHEAD_N (-(__int128)TQ_VISIT_BYTES_MAX * (__int128)TQ_NS_PER_S)
-#define TRIES 4 /* children looked at for a witness, per level */
+#define SIBLINGS_EXACT 32 /* the order of so many is exact (sched.h) */
+#define TRIES 4           /* children looked at for a witness, per level */
 
 /* A leaf below node that always has something to send on link, or PROOF_NONE. */
 static uint32_t witness_of(struct proof_side *sd, uint32_t node, uint32_t link)
@@ -105,7 +106,9 @@ static void family_choose(struct proof_world *w, uint32_t parent, uint32_t first
 	if (n < 2 || w->n_families == PROOF_FAMILIES)
 		return;
 	f = &w->family[w->n_families];
-	*f = (struct proof_family){ .parent = parent, .link = link, .all = n <= PROOF_MEMBERS };
+	*f = (struct proof_family){
+		.parent = parent, .link = link, .children = n, .all = n <= PROOF_MEMBERS
+	};
 	for (uint32_t i = first; i != PROOF_NONE && f->n < PROOF_MEMBERS; i = sd->node[i].next) {
 		uint32_t witness;
 
@@ -277,7 +280,8 @@ static void pair_check(struct proof_world *w, struct proof_family *f, uint32_t i
 	span = f->pair[i][j].high - f->pair[i][j].low;
 	bound = (__int128)(q + na->piece_bytes) * nb->p.weight +
 		(__int128)(q + nb->piece_bytes) * na->p.weight;
-	bound = bound * TQ_SCHED_SHARE_SLACK_NUM / TQ_SCHED_SHARE_SLACK_DEN;
+	if (f->children > SIBLINGS_EXACT)
+		bound = bound * TQ_SCHED_SHARE_SLACK_NUM / TQ_SCHED_SHARE_SLACK_DEN;
 	proof_note(w, PROOF_SHARE, (double)span / (double)bound);
 	if (span > bound)
 		proof_fail(

@@ -95,8 +95,9 @@ struct proof_member {
 
 struct proof_family {
 	uint32_t parent, link, n;
-	bool all;  /* every child with a guarantee is a member */
-	bool slow; /* arrears may have been cut: `first` cannot be decided */
+	uint32_t children; /* n of them are watched */
+	bool all;          /* every child with a guarantee is a member */
+	bool slow;         /* arrears may have been cut: `first` cannot be decided */
 	struct proof_member member[PROOF_MEMBERS];
 	struct {
 		__int128 low, high;
