@@ -401,6 +401,8 @@ static void join(struct tq_worker *w, uint32_t slot, const struct tq_snap_share 
 	s->joined = true;
 	s->weight = 0;
 	tq_lease_join(&s->lease, w->sched, s->limit, epoch, s->reserve_bytes, w->now_ns);
+	s->lease.most.bytes = n->terms.burst_bytes + s->reserve_bytes;
+	s->lease.most.frames = n->terms.burst_frames + (s->reserve_bytes ? 1 : 0);
 }
 
 static void list_add(struct tq_bridge *b, uint32_t slot)

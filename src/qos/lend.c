@@ -96,6 +96,16 @@ static void refill(struct tq_lend *h, uint64_t now_ns)
 	}
 }
 
+/* What comes back to a treasury that was made smaller meanwhile does not all fit. */
+static void clip(struct tq_lend_pool *p)
+{
+	__int128 most_n = (__int128)p->depth_n - (__int128)TQ_MAX(p->out, (int64_t)0) * UNIT_N;
+
+	most_n = TQ_MAX(most_n, (__int128)0);
+	if (p->balance_n > most_n)
+		p->balance_n = (int64_t)most_n;
+}
+
 static void out_recount(struct tq_lend *h)
 {
 	h->bytes.out = h->frames.out = 0;
@@ -105,6 +115,8 @@ static void out_recount(struct tq_lend *h)
 		h->bytes.out += out_of(&h->holder[w], BYTES);
 		h->frames.out += out_of(&h->holder[w], FRAMES);
 	}
+	clip(&h->bytes);
+	clip(&h->frames);
 }
 
 void tq_lend_init(struct tq_lend *h, const struct tq_lend_limit *limit,
@@ -542,29 +554,12 @@ void tq_lease_join(struct tq_lease *l, struct tq_sched *s, uint32_t limit, uint6
 	tq_sched_limit_demand(s, limit, &taken);
 	/* What is owed already counts as used: a grant pays it. */
 	*l = (struct tq_lease){ .epoch = epoch,
+				.most = { UNITS_MAX, UNITS_MAX },
 				.base = { taken.taken_bytes - taken.owed_bytes,
 					  taken.taken_frames - taken.owed_frames },
 				.slot = slot_at(now_ns) };
 	if (reserve_bytes)
 		tq_sched_debit(s, limit, &reserve, now_ns);
-}
-
-void tq_lease_granted(struct tq_lease *l, struct tq_sched *s, uint32_t limit,
-		      const struct tq_credit *credit, uint64_t now_ns)
-{
-	struct tq_credit *recent;
-
-	slots_advance(l, now_ns);
-	recent = &l->recent[l->slot % TQ_LEND_SLOTS];
-	recent->bytes += credit->bytes;
-	recent->frames += credit->frames;
-	l->granted.bytes += credit->bytes;
-	l->granted.frames += credit->frames;
-	/* Not before it had time to use it: "not hungry" would be taken for "wants no more". */
-	if (l->look_ns <= now_ns)
-		l->look_ns = now_ns + 1;
-	l->look_ns = TQ_MIN(l->look_ns, now_ns + TQ_LEND_SOON_NS);
-	tq_sched_grant(s, limit, credit, now_ns);
 }
 
 /* What is held; 0 when frames have started on credit that is to come. */
@@ -575,6 +570,32 @@ static uint64_t left(const struct tq_lease *l, const struct tq_limit_demand *tak
 		(int64_t)(of(&l->granted, k) - of(&l->returned, k) - (used - of(&l->base, k)));
 
 	return units > 0 ? (uint64_t)units : 0;
+}
+
+void tq_lease_granted(struct tq_lease *l, struct tq_sched *s, uint32_t limit,
+		      const struct tq_credit *credit, uint64_t now_ns)
+{
+	struct tq_credit *recent, fits;
+	struct tq_limit_demand taken;
+
+	tq_sched_limit_demand(s, limit, &taken);
+	slots_advance(l, now_ns);
+	recent = &l->recent[l->slot % TQ_LEND_SLOTS];
+	for (int i = BYTES; i <= FRAMES; i++) {
+		enum kind k = (enum kind)i;
+		uint64_t have = left(l, &taken, k), room = of(&l->most, k);
+
+		room -= TQ_MIN(room, have);
+		*at(&fits, k) = TQ_MIN(of(credit, k), room);
+		*at(recent, k) += of(&fits, k);
+		*at(&l->granted, k) += of(credit, k);
+		*at(&l->returned, k) += of(credit, k) - of(&fits, k);
+	}
+	/* Not before it had time to use it: "not hungry" would be taken for "wants no more". */
+	if (l->look_ns <= now_ns)
+		l->look_ns = now_ns + 1;
+	l->look_ns = TQ_MIN(l->look_ns, now_ns + TQ_LEND_SOON_NS);
+	tq_sched_grant(s, limit, &fits, now_ns);
 }
 
 /* Returns whether anything is held still. */

@@ -143,6 +143,9 @@ void tq_lend_fill(uint64_t amount, const struct tq_lend_claim *claim, uint32_t n
 
 struct tq_lease {
 	uint64_t epoch;
+	/* More than the bucket takes goes back at once: the home may not know of a smaller burst
+	 * yet. Set after tq_lease_join(), which sets no bound. */
+	struct tq_credit most;
 	struct tq_credit base; /* taken from the limit before it joined */
 	struct tq_credit granted, returned;
 	/* granted of late, by slots of TQ_LEND_EXPIRE_NS / (TQ_LEND_SLOTS - 1) */
