@@ -14,6 +14,7 @@ void tq_sched_node_hold(struct tq_sched *s, uint32_t node, bool held, uint64_t n
 		  s->picked == TQ_QUEUE_NONE);
 	if (n->held == held)
 		return;
+	tq_turn_end_all(s);
 	n->held = held;
 	n->release_cpu = !held;
 	tq_tree_recheck(s, node, now_ns);
@@ -29,6 +30,7 @@ static struct limit limit_of(const struct tq_sched *s, uint32_t limit)
 {
 	struct tq_sched *w = (struct tq_sched *)(uintptr_t)s;
 
+	tq_turn_end_all(w); /* what was taken is paid */
 	if (limit & TQ_LIMIT_LINK(0)) {
 		struct tq_sched_link *l = &w->link[limit & ~TQ_LIMIT_LINK(0)];
 
@@ -155,6 +157,7 @@ void tq_sched_limit_demand(const struct tq_sched *s, uint32_t limit,
 		ret_demand->taken_frames = link->taken_frames;
 		ret_demand->active_min_bytes_s = link->active_min_bytes_s;
 		ret_demand->active_weight = link->active_weight;
+		ret_demand->lost_to_stall_bytes = link->lost_to_stall_bytes;
 		return;
 	}
 	if (s->node[limit].kind == TQ_NODE_RX)
@@ -165,4 +168,5 @@ void tq_sched_limit_demand(const struct tq_sched *s, uint32_t limit,
 		ret_demand->waiting = s->node[limit].want_mask != 0 && !s->node[limit].held;
 	ret_demand->taken_bytes = s->stats[limit].bytes;
 	ret_demand->taken_frames = s->stats[limit].frames;
+	ret_demand->lost_to_stall_bytes = s->stats[limit].lost_to_stall_bytes;
 }

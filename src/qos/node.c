@@ -3,7 +3,7 @@
 
 /* Memory and policy: what control asks for, between visits. */
 
-#include "qos/tree.h"
+#include "qos/order.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,12 +25,21 @@ static size_t layout(struct tq_sched *s, char *base)
 {
 	size_t used = 0;
 
-	s->node = carve(base, &used, s->n_nodes, sizeof(*s->node));
-	s->inst = carve(base, &used, ((size_t)s->n_nodes + 1) * s->n_links, sizeof(*s->inst));
+	const size_t n = s->n_nodes, l = s->n_links;
+
+	s->node = carve(base, &used, n, sizeof(*s->node));
+	s->inst = carve(base, &used, n * l, sizeof(*s->inst));
+	s->parent = carve(base, &used, (n + 1) * l, sizeof(*s->parent));
+	s->band = carve(base, &used, n * l, sizeof(*s->band));
+	s->calendar = carve(base, &used, s->calendars.n * l, sizeof(*s->calendar));
 	s->queue = carve(base, &used, s->n_queues, sizeof(*s->queue));
-	s->timer = carve(base, &used, (size_t)s->n_nodes + s->n_links, sizeof(*s->timer));
-	s->stats = carve(base, &used, s->n_nodes, sizeof(*s->stats));
-	s->rx = carve(base, &used, s->n_nodes, sizeof(*s->rx));
+	s->cold = carve(base, &used, n, sizeof(*s->cold));
+	s->stats = carve(base, &used, n, sizeof(*s->stats));
+	s->band_conf = carve(base, &used, n, sizeof(*s->band_conf));
+	s->rx = carve(base, &used, n, sizeof(*s->rx));
+	s->parents.next_free = carve(base, &used, s->parents.n, sizeof(uint32_t));
+	s->bands.next_free = carve(base, &used, s->bands.n, sizeof(uint32_t));
+	s->calendars.next_free = carve(base, &used, s->calendars.n, sizeof(uint32_t));
 	return used;
 }
 
@@ -49,7 +58,15 @@ int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s)
 	s->n_nodes = limits->nodes;
 	s->n_queues = limits->queues;
 	s->n_links = limits->links;
-	s->timer_root = TQ_HEAP_NONE;
+	s->drr = limits->order == TQ_SCHED_DRR;
+	s->link_due_ns = TQ_TIME_NEVER_NS;
+	tq_wheel_init(&s->timers);
+	tq_wheel_init(&s->later);
+	/* Each child is in one band, each parent has a child; 0 is the root. */
+	s->parents = (struct tq_ids){ .free = TQ_ID_NONE, .used = 1, .n = s->n_nodes + 1 };
+	s->bands = (struct tq_ids){ .free = TQ_ID_NONE, .n = s->n_nodes };
+	s->calendars = (struct tq_ids){ .free = TQ_ID_NONE,
+					.n = s->n_nodes / (TQ_SCHED_BAND_LIST_MAX + 1) + 1 };
 	s->picked = TQ_QUEUE_NONE;
 	/* calloc of a large arena is mapped, not written: pages of nodes that never exist stay
 	 * absent. */
@@ -61,8 +78,11 @@ int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s)
 	base = ((uintptr_t)s->arena + TQ_CACHE_LINE_BYTES - 1) &
 	       ~(uintptr_t)(TQ_CACHE_LINE_BYTES - 1);
 	layout(s, (char *)base);
-	for (l = 0; l < s->n_links; l++)
-		tq_tree_inst_init(&s->inst[tq_tree_root(s, l)], TQ_NODE_NONE);
+	for (l = 0; l < s->n_links; l++) {
+		s->link[l].turn.queue = TQ_QUEUE_NONE;
+		s->link[l].due_ns = TQ_TIME_NEVER_NS;
+	}
+	tq_order_parent_init(s, 0);
 	*ret_s = s;
 	return 0;
 }
@@ -83,6 +103,7 @@ void tq_sched_link_set(struct tq_sched *s, uint32_t link, const struct tq_link_p
 	bool limited = l->capacity.rate_s != 0;
 
 	tq_verify(link < s->n_links && s->picked == TQ_QUEUE_NONE);
+	tq_turn_end_all(s);
 	if (l->leased)
 		l->capacity.at_ns = now_ns; /* it earned nothing */
 	if (!l->exists)
@@ -96,18 +117,50 @@ void tq_sched_link_set(struct tq_sched *s, uint32_t link, const struct tq_link_p
 	tq_tree_link_recheck(s, link, now_ns);
 }
 
-void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind, uint32_t parent,
-		       const struct tq_node_params *p, uint64_t now_ns)
+static void node_fresh(struct tq_sched *s, uint32_t node, const struct tq_node_params *p,
+		       uint64_t now_ns)
+{
+	struct tq_node *n = &s->node[node];
+
+	tq_bucket_init(&n->max, p->max_bytes_s, p->burst_bytes, now_ns);
+	tq_bucket_init(&n->pps, p->pps, p->burst_frames, now_ns);
+	n->leased = p->leased;
+	if (p->leased)
+		n->max.balance_n = n->pps.balance_n = 0;
+	s->cold[node] = (struct tq_node_cold){ .queue_last = TQ_QUEUE_NONE };
+	memset(&s->stats[node], 0, sizeof(s->stats[node]));
+}
+
+/* Of tx nodes: into the orders. */
+static void node_order(struct tq_sched *s, uint32_t node, const struct tq_node_params *p,
+		       uint64_t now_ns)
 {
 	struct tq_node *n = &s->node[node];
 	uint32_t l;
 
+	for (l = 0; l < s->n_links; l++)
+		s->inst[tq_tree_inst(s, node, l)] = (struct tq_inst){ .share.slot = TQ_SLOT_OUT,
+								      .guar.slot = TQ_SLOT_OUT,
+								      .queue_root = TQ_HEAP_NONE };
+	n->priority = p->priority & 7;
+	n->weight = (uint16_t)p->weight;
+	tq_order_attach(s, node);
+	for (l = 0; l < s->n_links && !s->drr; l++)
+		s->inst[tq_tree_inst(s, node, l)].share.key = tq_tree_band(s, n->band, l)->v;
+	tq_order_set(s, node, p, now_ns);
+}
+
+void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind, uint32_t parent,
+		       const struct tq_node_params *p, uint64_t now_ns)
+{
+	struct tq_node *n = &s->node[node];
+
 	tq_verify(node < s->n_nodes && !n->exists && s->picked == TQ_QUEUE_NONE);
+	tq_turn_end_all(s);
 	*n = (struct tq_node){ .parent = parent,
 			       .queue_first = TQ_QUEUE_NONE,
-			       .queue_last = TQ_QUEUE_NONE,
 			       .exists = true,
-			       .kind = (uint8_t)kind,
+			       .kind = kind & 1,
 			       .limited = p->max_bytes_s || p->pps };
 	if (parent != TQ_NODE_NONE) {
 		struct tq_node *up = &s->node[parent];
@@ -117,28 +170,18 @@ void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind
 		 * queues. */
 		tq_verify(kind == TQ_NODE_RX || up->n_children || up->queue_first == TQ_QUEUE_NONE);
 		tq_verify(up->level + 1 < TQ_SCHED_LEVELS_MAX);
-		n->level = (uint8_t)(up->level + 1);
-		if (up->n_children++ == 0 && kind == TQ_NODE_TX) {
-			/* Tags of queues mean nothing to nodes. */
-			for (l = 0; l < s->n_links; l++)
-				tq_tree_inst_init(&s->inst[tq_tree_inst(s, parent, l)], parent);
-		}
+		n->level = (up->level + 1) & 15;
+		if (kind == TQ_NODE_RX)
+			up->n_children++;
 	}
-	tq_bucket_init(&n->max, p->max_bytes_s, p->burst_bytes, now_ns);
-	tq_bucket_init(&n->pps, p->pps, p->burst_frames, now_ns);
-	n->leased = p->leased;
-	if (p->leased)
-		n->max.balance_n = n->pps.balance_n = 0;
-	memset(&s->stats[node], 0, sizeof(s->stats[node]));
-	s->rx[node] = (struct tq_rx_turns){ .child_root = TQ_HEAP_NONE,
-					    .turn = TQ_QUEUE_NONE,
-					    .tag_node = TQ_NODE_NONE,
-					    .gen = s->rx[node].gen + 1 };
-	if (kind == TQ_NODE_RX)
-		return;
-	for (l = 0; l < s->n_links; l++)
-		tq_tree_inst_init(&s->inst[tq_tree_inst(s, node, l)], node);
-	tq_order_set(s, node, p, now_ns);
+	node_fresh(s, node, p, now_ns);
+	if (kind == TQ_NODE_RX || parent == TQ_NODE_NONE)
+		s->rx[node] = (struct tq_rx_turns){ .child_root = TQ_HEAP_NONE,
+						    .turn = TQ_QUEUE_NONE,
+						    .tag_node = TQ_NODE_NONE,
+						    .gen = s->rx[node].gen + 1 };
+	if (kind == TQ_NODE_TX)
+		node_order(s, node, p, now_ns);
 }
 
 void tq_sched_node_set(struct tq_sched *s, uint32_t node, const struct tq_node_params *p,
@@ -148,6 +191,7 @@ void tq_sched_node_set(struct tq_sched *s, uint32_t node, const struct tq_node_p
 	bool max = n->max.rate_s != 0, pps = n->pps.rate_s != 0;
 
 	tq_verify(tq_sched_node_exists(s, node) && s->picked == TQ_QUEUE_NONE);
+	tq_turn_end_all(s);
 	if (n->leased)
 		n->max.at_ns = n->pps.at_ns = now_ns; /* it earned nothing */
 	tq_bucket_set(&n->max, p->max_bytes_s, p->burst_bytes, now_ns);
@@ -169,8 +213,10 @@ void tq_sched_node_del(struct tq_sched *s, uint32_t node)
 
 	tq_verify(tq_sched_node_exists(s, node) && s->picked == TQ_QUEUE_NONE);
 	tq_verify(n->n_children == 0 && n->queue_first == TQ_QUEUE_NONE);
-	tq_assert(!n->armed && !n->want_mask && !n->heap_mask && !s->rx[node].in_heap);
-	if (n->parent != TQ_NODE_NONE)
+	tq_assert(!n->armed && !n->want_mask && !n->order_mask && !s->rx[node].in_heap);
+	if (n->kind == TQ_NODE_TX)
+		tq_order_detach(s, node);
+	else if (n->parent != TQ_NODE_NONE)
 		s->node[n->parent].n_children--;
 	n->exists = false;
 }
@@ -184,10 +230,14 @@ void tq_sched_node_credit_get(const struct tq_sched *s, uint32_t node,
 			      struct tq_node_credit *ret_credit)
 {
 	const struct tq_node *n = &s->node[node];
-	struct tq_bucket max = n->max, pps = n->pps;
-	uint64_t at_ns = TQ_MAX(max.at_ns, pps.at_ns);
+	struct tq_bucket max, pps;
+	uint64_t at_ns;
 
 	tq_assert(tq_sched_node_exists(s, node));
+	tq_turn_end_all((struct tq_sched *)(uintptr_t)s); /* what was taken is paid */
+	max = n->max;
+	pps = n->pps;
+	at_ns = TQ_MAX(max.at_ns, pps.at_ns);
 	tq_bucket_refill(&max, at_ns);
 	tq_bucket_refill(&pps, at_ns);
 	*ret_credit =
@@ -203,6 +253,7 @@ void tq_sched_node_credit_set(struct tq_sched *s, uint32_t node,
 
 	tq_verify(tq_sched_node_exists(s, node) && s->picked == TQ_QUEUE_NONE);
 	tq_verify(credit->at_ns <= now_ns);
+	tq_turn_end_all(s);
 	tq_bucket_balance_set(&n->max, credit->max_balance_nbytes, credit->at_ns);
 	tq_bucket_balance_set(&n->pps, credit->pps_balance_nframes, credit->at_ns);
 	tq_tree_recheck(s, node, now_ns);

@@ -50,18 +50,18 @@ static void arm(struct tq_sched *s, uint32_t node, uint64_t due_ns, uint64_t now
 
 	tq_assert(!n->armed && !s->rx[node].in_heap);
 	n->armed = true;
-	n->since_ns = now_ns;
-	tq_timer_arm(s, node, due_ns);
+	s->cold[node].since_ns = now_ns;
+	tq_timer_arm(s, node, due_ns, now_ns);
 }
 
 static void disarm(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 {
 	struct tq_node *n = &s->node[node];
 
-	tq_assert(n->armed);
+	tq_assert(n->armed == 1);
 	n->armed = false;
 	tq_timer_disarm(s, node);
-	TQ_STAT_ADD(s->stats[node].parked_ns, now_ns - n->since_ns);
+	TQ_STAT_ADD(s->stats[node].parked_ns, now_ns - s->cold[node].since_ns);
 }
 
 static void arm_parked(struct tq_sched *s, uint32_t node, uint64_t now_ns)
@@ -153,12 +153,12 @@ static void append_waiter(struct tq_sched *s, uint32_t queue, uint32_t node)
 	q->rx_node = node;
 	q->rx_gen = s->rx[node].gen;
 	q->rx_next = TQ_QUEUE_NONE;
-	q->rx_prev = n->queue_last;
-	if (n->queue_last == TQ_QUEUE_NONE)
+	q->rx_prev = s->cold[node].queue_last;
+	if (s->cold[node].queue_last == TQ_QUEUE_NONE)
 		n->queue_first = queue;
 	else
-		s->queue[n->queue_last].rx_next = queue;
-	n->queue_last = queue;
+		s->queue[s->cold[node].queue_last].rx_next = queue;
+	s->cold[node].queue_last = queue;
 }
 
 static void unlink_waiter(struct tq_sched *s, uint32_t queue)
@@ -172,7 +172,7 @@ static void unlink_waiter(struct tq_sched *s, uint32_t queue)
 	else
 		s->queue[q->rx_prev].rx_next = q->rx_next;
 	if (q->rx_next == TQ_QUEUE_NONE)
-		n->queue_last = q->rx_prev;
+		s->cold[q->rx_node].queue_last = q->rx_prev;
 	else
 		s->queue[q->rx_next].rx_prev = q->rx_prev;
 }
@@ -289,11 +289,11 @@ static uint32_t next_turn(struct tq_sched *s, uint32_t node)
 			s->queue[i].rx_own_v = own_v;
 		i = s->queue[i].rx_next;
 	}
-	if (last != n->queue_last) { /* rotate */
-		s->queue[n->queue_last].rx_next = n->queue_first;
-		s->queue[n->queue_first].rx_prev = n->queue_last;
+	if (last != s->cold[node].queue_last) { /* rotate */
+		s->queue[s->cold[node].queue_last].rx_next = n->queue_first;
+		s->queue[n->queue_first].rx_prev = s->cold[node].queue_last;
 		n->queue_first = s->queue[last].rx_next;
-		n->queue_last = last;
+		s->cold[node].queue_last = last;
 		s->queue[n->queue_first].rx_prev = TQ_QUEUE_NONE;
 		s->queue[last].rx_next = TQ_QUEUE_NONE;
 	}

@@ -3,7 +3,7 @@
 
 /* Queues, and the visit: pick and done. */
 
-#include "qos/tree.h"
+#include "qos/order.h"
 
 static void leaf_attach(struct tq_sched *s, uint32_t queue, uint32_t leaf)
 {
@@ -49,7 +49,8 @@ enum tq_queue_state tq_sched_ready(struct tq_sched *s, uint32_t queue, const str
 	tq_assert(queue < s->n_queues && q->state == TQ_QUEUE_OFF);
 	head_check(s, head);
 	if (q->head.leaf != head->leaf || q->head.link != head->link)
-		q->hook.key = s->inst[tq_tree_inst(s, head->leaf, head->link)].v[0];
+		q->hook.key = (uint64_t)s->inst[tq_tree_inst(s, head->leaf, head->link)].queue_v
+			      << 32;
 	q->head = *head;
 	q->ready_ns = now_ns;
 	leaf_attach(s, queue, head->leaf);
@@ -99,25 +100,6 @@ static void budget_cut(struct budget *b, const struct tq_bucket *bytes,
 		b->frames = TQ_MIN(b->frames, tq_bucket_units(frames) + 1);
 }
 
-/* A node of the tx chain: bring its buckets to now, cut the budget.
- * A node that waited for its turn, not for credit, loses what does not fit for no fault of the
- * worker, unless the scheduler was not called for longer than a burst lasts. */
-static void node_budget(struct tq_sched *s, uint32_t node, uint64_t now_ns, struct budget *b)
-{
-	struct tq_node *n = &s->node[node];
-	uint64_t lost_n = tq_tree_refill(n, now_ns), away_n;
-
-	if (lost_n && now_ns > s->last_ns) {
-		if (__builtin_mul_overflow(n->max.rate_s, now_ns - s->last_ns, &away_n))
-			away_n = UINT64_MAX;
-		if (TQ_UNLIKELY(away_n > (uint64_t)n->max.depth_n)) {
-			lost_n = TQ_MIN(lost_n, away_n - (uint64_t)n->max.depth_n);
-			TQ_STAT_ADD(s->stats[node].lost_to_stall_bytes, lost_n / TQ_NS_PER_S);
-		}
-	}
-	budget_cut(b, &n->max, &n->pps);
-}
-
 static uint32_t next_link(struct tq_sched *s)
 {
 	uint32_t later = s->link_ready & ~((1U << s->link_next) - 1), link;
@@ -125,31 +107,6 @@ static uint32_t next_link(struct tq_sched *s)
 	link = (uint32_t)__builtin_ctz(later ? later : s->link_ready);
 	s->link_next = (link + 1) % TQ_LINKS_MAX;
 	return link;
-}
-
-/* From the root of link to a leaf; the queue whose turn it is there. */
-static uint32_t descend(struct tq_sched *s, uint32_t link, uint64_t now_ns, struct budget *b,
-			uint32_t *ret_guaranteed, bool *ret_rivals)
-{
-	struct tq_inst *i = &s->inst[tq_tree_root(s, link)];
-	bool rivals = false;
-	uint32_t level = 0, mask = 0;
-
-	do {
-		bool guaranteed;
-
-		tq_assert(level < TQ_SCHED_LEVELS_MAX);
-		rivals |= s->inst[i->share_root].share.child != TQ_HEAP_NONE;
-		i = &s->inst[tq_order_choose(s, i, now_ns, &guaranteed)];
-		mask |= (uint32_t)guaranteed << level++;
-		tq_assert(tq_tree_may(&s->node[i->node]) && !s->node[i->node].parked);
-		if (s->node[i->node].limited)
-			node_budget(s, i->node, now_ns, b);
-	} while (s->node[i->node].n_children);
-	tq_assert(i->share_root != TQ_QUEUE_NONE);
-	*ret_guaranteed = mask;
-	*ret_rivals = rivals || s->queue[i->share_root].hook.child != TQ_HEAP_NONE;
-	return i->share_root;
 }
 
 /* The rx chain of a picked queue, which has credit. Returns whether others wait for it too. */
@@ -166,166 +123,204 @@ static bool rx_budget(struct tq_sched *s, uint32_t rx, struct budget *b)
 	return rivals;
 }
 
+/* What the turn may still have, in this visit. */
+static void turn_budget(struct tq_sched *s, uint32_t link, struct budget *b, uint64_t now_ns)
+{
+	struct tq_turn *t = &s->link[link].turn;
+
+	b->bytes = TQ_MIN(t->quantum_bytes - t->had_bytes - 1, (uint32_t)TQ_VISIT_BYTES_MAX);
+	if (!t->limited)
+		return;
+	/* Credit was earned since it was looked at. */
+	if (t->credit_bytes - t->open_bytes < b->bytes ||
+	    t->credit_frames - t->open_frames < TQ_BURST_MAX || now_ns >= t->settle_ns)
+		tq_turn_renew(s, link, now_ns);
+	b->bytes = TQ_MIN(b->bytes, t->credit_bytes - t->open_bytes);
+	b->frames = TQ_MIN(TQ_BURST_MAX - 1ULL, t->credit_frames - t->open_frames) + 1;
+}
+
+/* The link gives less than that only if its bucket says so; who pays brings it to now. */
+static void link_budget(struct tq_sched_link *l, struct budget *b, uint64_t now_ns)
+{
+	if (!l->capacity.rate_s || l->capacity.balance_n >= (int64_t)b->bytes * TQ_BUCKET_N)
+		return;
+	if (!l->leased)
+		tq_bucket_refill(&l->capacity, now_ns);
+	budget_cut(b, &l->capacity, NULL);
+}
+
+/* The limits of nodes may have been used on another link meanwhile, and what was used here has to
+ * be paid before. */
+static void link_switch(struct tq_sched *s, uint32_t link, uint64_t now_ns)
+{
+	if (s->link[s->open_link].turn.queue != TQ_QUEUE_NONE)
+		tq_turn_renew(s, s->open_link, now_ns);
+	s->open_link = link;
+	s->link[link].turn.settle_ns = 0;
+}
+
+/* Of the first head of a turn the reason is looked for. What comes next in the same turn was ready
+ * when its predecessor was pulled: nobody but the link can have held it. */
+static void note_wait(struct tq_sched *s, struct tq_turn *t, const struct tq_sched_queue *q,
+		      uint64_t now_ns)
+{
+	if (now_ns <= q->ready_ns) {
+		t->none_frames++;
+	} else if (t->first || q->head.rx != TQ_NODE_NONE) {
+		tq_wait_served(s, q, now_ns);
+	} else {
+		t->share_frames++;
+		t->share_ns += now_ns - q->ready_ns;
+	}
+	t->first = false;
+}
+
 enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq_pick *ret_pick)
 {
 	struct budget b = { TQ_VISIT_BYTES_MAX, TQ_BURST_MAX };
-	struct tq_sched_link *l;
 	struct tq_sched_queue *q;
-	uint32_t link, queue, guaranteed;
-	bool rivals;
+	struct tq_turn *t;
+	uint32_t link;
 
 	tq_assert(s->picked == TQ_QUEUE_NONE);
-	if (s->timer_root != TQ_HEAP_NONE && s->timer[s->timer_root].key <= now_ns)
+	if (TQ_UNLIKELY(tq_tree_is_due(s, now_ns)))
 		tq_tree_release_due(s, now_ns);
 	if (!s->link_ready)
 		return TQ_PICK_NONE;
 	link = next_link(s);
-	l = &s->link[link];
-	if (l->capacity.rate_s) {
-		if (!l->leased)
-			tq_bucket_refill(&l->capacity, now_ns);
-		budget_cut(&b, &l->capacity, NULL);
-	}
-	queue = descend(s, link, now_ns, &b, &guaranteed, &rivals);
-	q = &s->queue[queue];
+	if (TQ_UNLIKELY(link != s->open_link))
+		link_switch(s, link, now_ns);
+	t = &s->link[link].turn;
+	if (t->queue == TQ_QUEUE_NONE)
+		tq_turn_begin(s, link, now_ns);
+	q = &s->queue[t->queue];
 	tq_assert(q->state == TQ_QUEUE_READY && q->head.link == link);
-	ret_pick->queue = queue;
+	turn_budget(s, link, &b, now_ns);
+	link_budget(&s->link[link], &b, now_ns);
+	ret_pick->queue = t->queue;
 	ret_pick->head = q->head;
 	if (q->head.rx != TQ_NODE_NONE) {
-		if (tq_rx_holds(s, queue, q->head.rx, now_ns)) {
+		if (tq_rx_holds(s, t->queue, q->head.rx, now_ns)) {
+			uint32_t queue = t->queue;
+
+			s->last_ns = now_ns;
 			tq_tree_queue_leave(s, queue, now_ns);
 			tq_rx_wait(s, queue, now_ns);
-			s->last_ns = now_ns;
 			return TQ_PICK_WAIT_RX;
 		}
-		rivals |= rx_budget(s, q->head.rx, &b);
+		if (rx_budget(s, q->head.rx, &b))
+			b.bytes = TQ_MIN(b.bytes, (s->link[link].capacity.rate_s
+							   ? TQ_SCHED_QUANTUM_BYTES
+							   : TQ_SCHED_QUANTUM_FREE_BYTES) -
+							  1ULL);
 	}
-	if (rivals)
-		b.bytes = TQ_MIN(b.bytes, (l->capacity.rate_s ? TQ_SCHED_QUANTUM_BYTES
-							      : TQ_SCHED_QUANTUM_FREE_BYTES) -
-						  1ULL);
-	tq_wait_served(s, q, now_ns);
+	note_wait(s, t, q, now_ns);
 	q->state = TQ_QUEUE_PICKED;
-	s->picked = queue;
-	s->picked_rivals = rivals;
-	s->last_ns = now_ns;
+	s->picked = t->queue;
+	s->last_ns = t->last_ns = now_ns;
 	ret_pick->budget_bytes = b.bytes;
 	ret_pick->budget_frames = (uint32_t)b.frames;
-	ret_pick->guaranteed = guaranteed;
-	ret_pick->in_pieces = tq_tree_in_pieces(s, &q->head);
+	ret_pick->guaranteed = t->guaranteed;
+	ret_pick->in_pieces = q->head.segment_bytes && tq_tree_in_pieces(s, &q->head);
 	return TQ_PICK_SERVE;
 }
 
-/* Pay for a visit at one node of the tx chain; without credit it parks. */
-static void node_charge(struct tq_sched *s, uint32_t node, bool guaranteed, uint64_t bytes,
-			uint32_t frames, uint64_t now_ns)
+/* The nodes of a path that was paid, from the leaf up: who has no credit parks. */
+static void park_path(struct tq_sched *s, const struct tq_turn *t, uint64_t now_ns)
 {
-	struct tq_node *n = &s->node[node];
-	struct tq_node_stats *st = &s->stats[node];
+	uint32_t level = t->depth;
 
-	TQ_STAT_ADD(st->bytes, bytes);
-	TQ_STAT_ADD(st->frames, frames);
-	if (guaranteed)
-		TQ_STAT_ADD(st->guaranteed_bytes, bytes);
-	if (!n->limited)
-		return;
-	if (n->max.rate_s)
-		tq_bucket_charge(&n->max, bytes);
-	if (n->pps.rate_s)
-		tq_bucket_charge(&n->pps, frames);
-	if (TQ_LIKELY(tq_tree_may(n)))
-		return;
-	/* The visit took its time: what it earned meanwhile counts. */
-	TQ_STAT_ADD(st->lost_to_stall_bytes, tq_tree_refill(n, now_ns) / TQ_NS_PER_S);
-	if (!tq_tree_may(n))
-		tq_tree_park(s, node, now_ns);
+	while (level-- > 0) {
+		uint32_t node = t->node[level];
+		struct tq_node *n = &s->node[node];
+
+		if (TQ_LIKELY(!n->limited || tq_tree_may(n)))
+			continue;
+		/* The visit took its time: what it earned meanwhile counts. */
+		TQ_STAT_ADD(s->stats[node].lost_to_stall_bytes,
+			    tq_tree_refill(n, now_ns) / TQ_NS_PER_S);
+		if (!tq_tree_may(n))
+			tq_tree_park(s, node, now_ns);
+	}
 }
 
 static void link_charge(struct tq_sched *s, uint32_t link, uint64_t bytes, uint32_t frames,
 			uint64_t now_ns)
 {
-	struct tq_bucket *b = &s->link[link].capacity;
+	struct tq_sched_link *l = &s->link[link];
 
-	s->link[link].taken_bytes += bytes;
-	s->link[link].taken_frames += frames;
-	if (!b->rate_s)
+	l->taken_bytes += bytes;
+	l->taken_frames += frames;
+	if (!l->capacity.rate_s)
 		return;
-	tq_bucket_charge(b, bytes);
-	if (!tq_bucket_may(b))
+	if (!l->leased)
+		tq_bucket_refill(&l->capacity, l->turn.last_ns);
+	tq_bucket_charge(&l->capacity, bytes);
+	if (!tq_bucket_may(&l->capacity))
 		tq_tree_link_recheck(s, link, now_ns);
 }
 
-/* The queue goes to the end of its turn, or away. Returns whether it must be made ready
- * elsewhere. */
-static bool queue_served(struct tq_sched *s, uint32_t queue, uint32_t turn_bytes,
-			 const struct tq_head *next, uint64_t now_ns)
+/* Add a visit to the turn. Returns whether a node of the path is out of credit. */
+static bool turn_add(const struct tq_sched *s, struct tq_turn *t, uint64_t bytes, uint32_t frames,
+		     const struct tq_head *head)
 {
-	struct tq_sched_queue *q = &s->queue[queue];
-	struct tq_inst *leaf = &s->inst[tq_tree_inst(s, q->head.leaf, q->head.link)];
-	uint64_t tag = q->hook.key + ((uint64_t)turn_bytes << 32);
+	/* A visit that brought nothing costs its turn, or the same queue would be picked for
+	 * ever. */
+	uint64_t turn_bytes = bytes ? bytes : head->head_bytes;
 
-	leaf->v[0] = q->hook.key;
-	if (next && next->leaf == q->head.leaf && next->link == q->head.link) {
-		head_check(s, next);
-		tq_heap_rekey(tq_tree_queue_hooks(s), &leaf->share_root, queue, tag);
-		q->head = *next;
-		q->ready_ns = now_ns;
-		q->state = TQ_QUEUE_READY;
-		return false;
-	}
-	tq_tree_queue_leave(s, queue, now_ns);
-	q->hook.key = tag;
-	leaf_detach(s, queue);
-	q->state = TQ_QUEUE_OFF;
-	return next != NULL;
+	t->had_bytes =
+		(uint32_t)TQ_MIN(t->had_bytes + turn_bytes, (uint64_t)TQ_SCHED_PIECE_BYTES_MAX);
+	t->head_max_bytes = TQ_MAX(t->head_max_bytes, tq_tree_piece_bytes(s, head));
+	t->open_bytes += (uint32_t)bytes;
+	t->open_frames += frames;
+	return t->open_bytes > t->credit_bytes || t->open_frames > t->credit_frames;
 }
 
 void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t bytes, uint32_t frames,
 		   const struct tq_head *next, uint64_t now_ns)
 {
-	/* A visit that brought nothing costs its turn, or the same queue would be picked for
-	 * ever. */
-	const uint32_t head_bytes = tq_tree_piece_bytes(s, &pick->head);
-	struct tq_served v;
-	uint32_t node = pick->head.leaf, link = pick->head.link;
-	bool again;
+	const uint32_t queue = pick->queue, link = pick->head.link;
+	struct tq_sched_queue *q = &s->queue[queue];
+	struct tq_turn *t = &s->link[link].turn;
+	bool stays = next && next->leaf == pick->head.leaf && next->link == link, out;
 
-	tq_assert(s->picked == pick->queue && s->queue[pick->queue].state == TQ_QUEUE_PICKED);
-	tq_assert(s->queue[pick->queue].head.leaf == node && (bytes > 0) == (frames > 0));
+	tq_assert(s->picked == queue && q->state == TQ_QUEUE_PICKED && t->queue == queue);
+	tq_assert(q->head.leaf == pick->head.leaf && (bytes > 0) == (frames > 0));
+	tq_assert(bytes <= UINT32_MAX / 2);
 	s->picked = TQ_QUEUE_NONE;
-	v.bytes = (uint32_t)TQ_MIN(bytes ? bytes : pick->head.head_bytes,
-				   (uint64_t)TQ_SCHED_PIECE_BYTES_MAX);
-	v.piece_bytes = TQ_MIN(v.bytes, TQ_SCHED_QUANTUM_BYTES + head_bytes);
-	/* Without a rival nobody lost what was more than one turn. If the orders remembered it, who
-	 * was alone would be passed over for 128 KiB when the others are back. */
-	if (!s->picked_rivals)
-		v.bytes = v.piece_bytes;
-	again = queue_served(s, pick->queue, v.bytes, next, now_ns);
-	while (node != TQ_NODE_NONE) {
-		struct tq_node *n = &s->node[node];
-		bool guaranteed = pick->guaranteed >> n->level & 1;
-
-		node_charge(s, node, guaranteed, bytes, frames, now_ns);
-		tq_order_served(s, node, link, guaranteed, &v, now_ns);
-		node = n->parent;
+	s->last_ns = now_ns;
+	out = turn_add(s, t, bytes, frames, &pick->head);
+	if (t->had_bytes >= t->keep_bytes || out || !stays)
+		tq_turn_end(s, link);
+	if (TQ_LIKELY(stays)) {
+		head_check(s, next);
+		q->head = *next;
+		q->ready_ns = now_ns;
+		q->state = TQ_QUEUE_READY;
+	} else {
+		tq_tree_queue_leave(s, queue, now_ns);
+		leaf_detach(s, queue);
+		q->state = TQ_QUEUE_OFF;
 	}
+	if (out)
+		park_path(s, t, now_ns);
 	link_charge(s, link, bytes, frames, now_ns);
 	if (pick->head.rx != TQ_NODE_NONE) {
 		tq_sched_rx_charge(s, pick->head.rx, bytes, frames, now_ns);
-		s->queue[pick->queue].rx_extra =
-			(uint32_t)(bytes - TQ_MIN(bytes, (uint64_t)pick->head.head_bytes));
-		tq_rx_served(s, pick->queue, pick->head.rx, bytes, now_ns);
+		q->rx_extra = (uint32_t)(bytes - TQ_MIN(bytes, (uint64_t)pick->head.head_bytes));
+		tq_rx_served(s, queue, pick->head.rx, bytes, now_ns);
 	}
-	if (again)
-		tq_sched_ready(s, pick->queue, next, now_ns);
-	s->last_ns = now_ns;
+	if (next && !stays)
+		tq_sched_ready(s, queue, next, now_ns);
 }
 
 uint64_t tq_sched_next_ns(struct tq_sched *s, uint64_t now_ns)
 {
-	if (s->link_ready)
+	uint64_t next_ns = TQ_MIN(s->timers.next_ns, s->link_due_ns);
+
+	/* The worker may look elsewhere now, and others at the statistics. */
+	tq_turn_settle(s, s->open_link);
+	if (s->link_ready || next_ns <= now_ns)
 		return 0;
-	if (s->timer_root == TQ_HEAP_NONE)
-		return TQ_TIME_NEVER_NS;
-	return s->timer[s->timer_root].key <= now_ns ? 0 : s->timer[s->timer_root].key;
+	return next_ns;
 }

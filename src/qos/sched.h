@@ -29,25 +29,33 @@ struct tq_sched;
 #define TQ_NODE_NONE UINT32_MAX
 #define TQ_QUEUE_NONE UINT32_MAX
 
-/* A visit that has a rival (a runnable sibling at any level, another queue of the leaf, a waiter
+/* A turn that has a rival (a runnable sibling at any level, another queue of the leaf, a waiter
  * for the same receiver) starts no frame after this many bytes; one without goes on to
- * TQ_VISIT_BYTES_MAX. With Q the quantum and L_i the largest piece of i, siblings that stay
- * runnable differ in their excess service E by
+ * TQ_VISIT_BYTES_MAX a visit. A turn is one visit or, below a link with a capacity, several short
+ * ones: until it had so much, or somebody with a better claim appears. With Q the quantum and L_i
+ * the largest piece of i, siblings that stay runnable differ in their excess service E by
  *     |E_i/w_i - E_j/w_j| <= (Q + L_i)/w_i + (Q + L_j)/w_j
- * as no visit is longer than Q - 1 + L and the one with the smallest E/w is served (SFQ, theorem
- * 1). Below a link with a capacity Q is one frame of 1514 bytes: then every frame of that size is a
- * decision. A link without one does not bind, only the worker's time is at stake, and longer visits
- * save some of it. */
+ * as no turn is longer than Q - 1 + L and the one with the smallest E/w is served (SFQ, theorem
+ * 1); among more than 32 siblings of one priority 8/55 more (order.h). Below a link with a capacity
+ * Q is one frame of 1514 bytes: then every frame of that size is a decision. A link without one
+ * does not bind, only the worker's time is at stake, and longer visits save some of it. */
 #define TQ_SCHED_QUANTUM_BYTES 1514
 #define TQ_SCHED_QUANTUM_FREE_BYTES 16384
 /* An order that rounds its tags to be fast may exceed that bound by this factor, not by more. */
 #define TQ_SCHED_SHARE_SLACK_NUM 5
 #define TQ_SCHED_SHARE_SLACK_DEN 4
 
+/* The order of shares among siblings (order.h). */
+enum tq_sched_order {
+	TQ_SCHED_TAGS, /* by start tags: few children in a list, many in a calendar */
+	TQ_SCHED_DRR,  /* deficit round robin */
+};
+
 struct tq_sched_limits {
 	uint32_t nodes;  /* tx and rx nodes together */
 	uint32_t queues; /* sending virtqueues */
 	uint32_t links;  /* 1 .. TQ_LINKS_MAX */
+	enum tq_sched_order order;
 };
 
 enum tq_node_kind { TQ_NODE_TX, TQ_NODE_RX };
@@ -230,6 +238,7 @@ struct tq_limit_demand {
 	/* links: sums over the tenants that want to send and are not parked */
 	uint64_t active_min_bytes_s;
 	uint64_t active_weight;
+	uint64_t lost_to_stall_bytes; /* credit that was wanted and lost as the worker came late */
 };
 void tq_sched_limit_demand(const struct tq_sched *s, uint32_t limit,
 			   struct tq_limit_demand *ret_demand);
@@ -242,8 +251,8 @@ enum tq_queue_state tq_sched_ready(struct tq_sched *s, uint32_t queue, const str
 void tq_sched_remove(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
 enum tq_queue_state tq_sched_queue_state(const struct tq_sched *s, uint32_t queue);
 
-/* The decision. Releases what is due at now_ns first. At most one pick is open at a time. O(depth x
- * log siblings). */
+/* The decision. Releases what is due at now_ns first. At most one pick is open at a time. O(depth),
+ * O(1) inside a turn (turn.c). */
 enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq_pick *ret_pick);
 /* Charge what was pulled (bytes and frames may be 0: then the visit costs its turn only and nothing
  * is charged) on the tx chain, the rx chain and the link.

@@ -274,22 +274,22 @@ static void test_link(void **state)
 	(void)state;
 	tq_sched_link_set(s, 0, &p, T0);
 	tq_sched_link_set(s, 0, &(struct tq_link_params){ 1000000, 500 }, T0);
-	ready(s, 0, PORT, TQ_NODE_NONE, 600, T0);
-	ready(s, 1, PORT2, TQ_NODE_NONE, 600, T0);
+	ready(s, 0, PORT, TQ_NODE_NONE, 1600, T0);
+	ready(s, 1, PORT2, TQ_NODE_NONE, 1600, T0);
 	assert_int_equal(tq_sched_pick(s, T0, &pick), TQ_PICK_SERVE);
 	assert_int_equal(pick.budget_bytes, 500);
-	tq_sched_done(s, &pick, 600, 1, &pick.head, T0);
-	none(s, T0, T0 + 100000);
+	tq_sched_done(s, &pick, 1600, 1, &pick.head, T0);
+	none(s, T0, T0 + 1100000);
 	/* Another link has its own credit; the same leaf may use it. */
 	assert_int_equal(tq_sched_ready(s, 2, &other, T0), TQ_QUEUE_READY);
 	visit(s, 2, false, T0);
-	visit(s, 1, true, T0 + 100000);
-	assert_int_equal(tq_sched_node_stats(s, PORT2)->wait_ns[TQ_WAIT_LINK_SHARE], 100000);
+	visit(s, 1, true, T0 + 1100000);
+	assert_int_equal(tq_sched_node_stats(s, PORT2)->wait_ns[TQ_WAIT_LINK_SHARE], 1100000);
 	/* The capacity goes away under load. */
-	none(s, T0 + 100000, T0 + 700000);
-	tq_sched_link_set(s, 0, &(struct tq_link_params){ 0 }, T0 + 100000);
-	visit(s, 0, true, T0 + 100000);
-	visit(s, 1, true, T0 + 100000);
+	none(s, T0 + 1100000, T0 + 2700000);
+	tq_sched_link_set(s, 0, &(struct tq_link_params){ 0 }, T0 + 1100000);
+	visit(s, 0, true, T0 + 1100000);
+	visit(s, 1, true, T0 + 1100000);
 	tq_sched_free(s);
 }
 

@@ -5,13 +5,17 @@
  *
  * Why:     sched.h promises, this keeps: node (once per host), instance (node x link), queue, link.
  * Model:   an instance is runnable when its node has credit and it has a runnable child (a leaf: a
- *          ready queue). Runnable instances, and no others, are in their parent's heaps.  A node
+ *          ready queue). Runnable instances, and no others, are in their parent's orders. A node
  *          without credit leaves its parents alone: what is below it stays as it is, so parking
  *          costs its own level only. A timer runs for a parked node only while somebody below it
  *          wants to send.
+ *          A visit continues the turn of its link while that lasts (struct tq_turn): the path from
+ *          the root to a queue is found once, and its nodes are paid once, for the whole turn.
  * Thread:  the worker that owns the scheduler.
  * Units:   bytes, ns; share tags are bytes / weight x 2^32 and wrap; guarantee clocks are ns.
- * Memory:  one arena of tq_sched_new(); what is never used is never touched.
+ * Memory:  one arena of tq_sched_new(); what is never used is never touched. A class has a node
+ *          (128 + 32 bytes) and on each link that it is used on an instance (64 bytes).
+ *          Parents have a struct tq_parent more, and a struct tq_band for each priority of theirs.
  */
 #ifndef TQ_QOS_TREE_H
 #define TQ_QOS_TREE_H
@@ -20,78 +24,129 @@
 
 #include "base/limits.h"
 #include "qos/bucket.h"
+#include "qos/calendar.h"
 #include "qos/heap.h"
+#include "qos/items.h"
 #include "qos/sched.h"
+#include "qos/wheel.h"
 
 #define TQ_SCHED_LEVELS_MAX 8
 #define TQ_SCHED_PRIORITIES 8
-#define TQ_SCHED_PIECE_BYTES_MAX (1U << 20) /* one visit, in the arithmetic of tags */
+#define TQ_SCHED_PIECE_BYTES_MAX (1U << 20) /* one turn, in the arithmetic of tags */
 #define TQ_SCHED_RELEASES_MAX 64            /* of one pick */
 #define TQ_SCHED_RX_LOOKS_MAX 128           /* waiters looked at by one release of a receiver */
 /* a sender may fall behind so far while it is held elsewhere, and make it up */
 #define TQ_SCHED_RX_ARREARS_BYTES (4ULL * TQ_SCHED_QUANTUM_BYTES)
 #define TQ_SCHED_RX_AGAIN_NS 50000 /* until the next one is woken, if the credit was not used */
 
-/* No tag of a runnable instance is further ahead of its parent's virtual time than one visit at
- * weight 1: 2^20 x 2^32. A tag that seems further ahead is a very old one. */
-#define TQ_SCHED_TAG_AHEAD_MAX (1ULL << 53)
+/* The turn of a path without rivals ends somewhere too, or statistics would lag too far. */
+#define TQ_SCHED_TURN_ALONE_BYTES (1U << 18)
+/* Nodes with a limit are paid after this time at the latest, in the middle of a turn if need be:
+ * what a full bucket would have earned meanwhile is lost to it (settle() in turn.c). */
+#define TQ_SCHED_TURN_SETTLE_NS 20000
 
-/* Not by time: keys of timers are compared by signed difference. */
+/* No tag of a runnable instance is further ahead of its parent's virtual time than one turn at
+ * weight 1, 2^20 x 2^32, and its rounding. A tag that seems further ahead is a very old one. */
+#define TQ_SCHED_TAG_AHEAD_MAX TQ_CALENDAR_REACH
+
+/* Bands with more children than this have a calendar. */
+#define TQ_SCHED_BAND_LIST_MAX 32
+
+/* Not by time. */
 #define TQ_SCHED_FAR_NS (1ULL << 62)
 
-enum tq_guar_in { TQ_GUAR_OUT, TQ_GUAR_LATER, TQ_GUAR_DUE };
+/* Where an instance is, in the slot of its items; else the slot of a calendar or of the wheel. */
+#define TQ_SLOT_OUT UINT32_MAX
+#define TQ_SLOT_LIST (UINT32_MAX - 1)
 
-/* A node on a link, as child and as parent. Also the root of a link, and (as parent of queues) a
- * leaf. */
+#define TQ_ID_NONE UINT32_MAX
+
+/* A node on a link, as child; of leaves also as parent of queues. */
 struct tq_inst {
-	struct tq_hook share; /* key: start tag S, kept while out of the heap */
-	struct tq_hook guar;  /* key: G while later, deadline while due */
-	/* of runnable children: instances, or queues when the node is a leaf */
-	uint32_t share_root;
-	uint32_t due_root;    /* children whose guarantee is due, by deadline */
-	uint32_t later_root;  /* the other children with a guarantee, by G */
-	uint32_t piece_bytes; /* the largest visit of late */
-	uint64_t g_ns;        /* guarantee clock G, and its fraction in 2^-32 ns */
-	uint64_t offset_ns;   /* of the clock of its children: vt = now - offset */
-	uint32_t g_frac;
-	uint32_t node;
-	uint8_t guar_in; /* enum tq_guar_in */
-	/* start tag last served in excess, by priority of the child */
-	uint64_t v[TQ_SCHED_PRIORITIES];
+	/* key: start tag S (drr: the deficit), kept while out of the band */
+	struct tq_item share;
+	uint32_t piece_bytes; /* the largest turn of late */
+	struct tq_item guar;  /* key: due: deadline; later: when it will be due */
+	uint32_t g_frac;      /* of g_ns, in 2^-32 ns */
+	uint64_t g_ns;        /* guarantee clock G */
+	uint32_t queue_root;  /* leaf: its ready queues */
+	uint32_t queue_v;     /* leaf: start tag of the queue served last, bytes */
+};
+
+static_assert(sizeof(struct tq_inst) == 64, "one cache line");
+
+/* The children of a parent that have one priority, on one link. */
+struct tq_band {
+	uint64_t v;           /* tags: virtual time; drr: 2^32 / the smallest weight */
+	uint64_t last_key;    /* list of tags: of its last member */
+	uint32_t first;       /* list, or circle of drr */
+	uint32_t calendar;    /* TQ_ID_NONE: a list */
+	uint32_t n;           /* runnable children */
+	uint32_t piece_bytes; /* drr: the largest turn so far */
+};
+
+static_assert(sizeof(struct tq_band) == 32, "half a cache line");
+
+/* What a node with children, or the root of a link, has on a link. */
+struct tq_parent {
+	uint64_t offset_ns;   /* of the clock of the children's guarantees: vt = now - offset */
+	uint32_t n;           /* runnable children */
+	uint32_t due_first;   /* of these, those whose guarantee is due, by deadline */
+	uint32_t piece_bytes; /* root: the largest turn of late */
+	uint8_t ready;        /* bit per priority: somebody is runnable */
+	uint32_t band[TQ_SCHED_PRIORITIES];
 } TQ_CACHE_ALIGNED;
 
-static_assert(sizeof(struct tq_inst) == 192,
-	      "three cache lines; v of priorities 0 to 3 is in the third");
+static_assert(sizeof(struct tq_parent) == 64, "one cache line");
+
+/* Of a band, on all links: what control needs. */
+struct tq_band_conf {
+	uint32_t children;   /* configured */
+	uint32_t weight_min; /* of the children it has had */
+	uint32_t calendar;
+};
 
 struct tq_node {
-	struct tq_bucket max, pps;
-	uint64_t min_bytes_s;
+	/* first line: visits */
+	struct tq_item timer; /* key: due time */
+	uint32_t parent;
 	uint64_t inv_min;    /* ns per byte, 2^-32; 0: no guarantee */
 	uint64_t inv_weight; /* 2^32 / weight */
-	uint32_t weight;
-	uint64_t release_ns; /* when it last came back from being parked; 0: never */
-	uint64_t since_ns;   /* armed: since when somebody has been waiting for its credit */
-	uint32_t parent;
-	uint32_t n_children;
+	uint32_t band;       /* of its parent */
+	uint32_t par;        /* 0: no children, else what it is as a parent */
 	/* leaf: its queues that are not off; rx: those that wait here, in order */
 	uint32_t queue_first;
-	uint32_t queue_last; /* rx only */
-	uint8_t exists;
-	uint8_t kind;
-	uint8_t level; /* 0: child of the link */
-	uint8_t priority;
-	uint8_t limited;     /* has a max or a pps */
-	uint8_t parked;      /* without credit; tx only */
-	uint8_t armed;       /* its timer runs */
-	uint8_t release_pps; /* the last release waited for pps, not for max */
-	uint8_t leased;      /* max and pps earn nothing here */
-	uint8_t held;        /* out of cycles */
-	uint8_t release_cpu; /* the last release ended a hold */
-	uint8_t want_mask;   /* links on which it has a runnable child */
-	uint8_t heap_mask;   /* links on which it is in its parent's heaps */
+	uint16_t weight;
+	uint8_t exists : 1;
+	uint8_t kind : 1;
+	uint8_t limited : 1;     /* has a max or a pps */
+	uint8_t parked : 1;      /* without credit; tx only */
+	uint8_t armed : 1;       /* its timer runs, or it waits for credit from outside */
+	uint8_t release_pps : 1; /* the last release waited for pps, not for max */
+	uint8_t leased : 1;      /* max and pps earn nothing here */
+	uint8_t held : 1;        /* out of cycles */
+	uint8_t release_cpu : 1; /* the last release ended a hold */
+	uint8_t level : 4;       /* 0: child of the link */
+	uint8_t priority : 3;
+	uint8_t want_mask;  /* links on which it has a runnable child */
+	uint8_t order_mask; /* links on which it is in its parent's orders */
+	uint32_t n_children;
+	/* second line: limits */
+	struct tq_bucket max, pps;
 } TQ_CACHE_ALIGNED;
 
-static_assert(sizeof(struct tq_node) == 192, "three cache lines");
+static_assert(sizeof(struct tq_node) == 128 && offsetof(struct tq_node, max) == 64,
+	      "two cache lines, limits apart");
+
+/* What visits do not touch. */
+struct tq_node_cold {
+	uint64_t min_bytes_s;
+	uint64_t release_ns; /* when it last came back from being parked; 0: never */
+	uint64_t since_ns;   /* armed: since when somebody has been waiting for its credit */
+	uint32_t queue_last; /* rx only */
+};
+
+static_assert(sizeof(struct tq_node_cold) == 32, "half a cache line");
 
 /* Whose turn it is at a receiver. Fields of rx nodes, of tenants (tx), and of one scan. An rx node
  * with waiters is armed (without credit, or giving turns) or among the children of the node above
@@ -114,74 +169,122 @@ struct tq_rx_turns {
 };
 
 struct tq_sched_queue {
-	struct tq_hook hook; /* among the ready queues of its leaf on its link */
+	/* first line: visits */
 	struct tq_head head;
-	uint64_t ready_ns;         /* since when this head waits */
+	uint8_t state;       /* enum tq_queue_state */
+	uint8_t rx_called;   /* woken: has a turn that it did not use yet */
+	uint8_t rx_new;      /* waits since after the last scan */
+	uint8_t rx_moved;    /* it waited elsewhere before */
+	struct tq_hook hook; /* among the ready queues of its leaf on its link; key: bytes x 2^32 */
+	uint64_t ready_ns;   /* since when this head waits */
+	uint32_t rx_extra;   /* what its last visit took beyond the head, bytes */
+	uint32_t rx_node;    /* the leaf it waits for, or waited for last */
+	/* second line */
 	uint32_t next, prev;       /* queues of the same leaf */
 	uint32_t rx_next, rx_prev; /* queues that wait for the same rx node */
 	uint64_t rx_tag;           /* what its tenant had taken there, as far as it knows */
 	uint64_t rx_own_tag;       /* what it had taken itself, among the queues of its tenant */
 	uint64_t rx_own_v;         /* own tag of the last turn of its tenant there */
-	uint32_t rx_extra;         /* what its last visit took beyond the head, bytes */
-	uint32_t rx_node;          /* the leaf it waits for, or waited for last */
 	uint32_t rx_gen;           /* of that leaf */
-	uint8_t rx_called;         /* woken: has a turn that it did not use yet */
-	uint8_t rx_new;            /* waits since after the last scan */
-	uint8_t rx_moved;          /* it waited elsewhere before */
-	uint8_t state;             /* enum tq_queue_state */
+} TQ_CACHE_ALIGNED;
+
+static_assert(sizeof(struct tq_sched_queue) == 128 && offsetof(struct tq_sched_queue, next) == 64,
+	      "two cache lines, receivers apart");
+
+/* The turn of a link: from when a path was chosen until it has had a quantum, ends, or somebody
+ * with a better claim appears. Meanwhile visits do not look at the nodes: what they took is added
+ * up here, and paid by turn_settle() (limits and statistics) and turn_end() (orders). */
+struct tq_turn {
+	uint32_t queue;         /* TQ_QUEUE_NONE: nobody's turn */
+	uint8_t depth;          /* nodes of the path */
+	uint8_t alone;          /* without rivals */
+	uint8_t limited;        /* a node of the path has a limit */
+	uint8_t first;          /* no visit yet */
+	uint32_t guaranteed;    /* bit per level */
+	uint32_t had_bytes;     /* so far, as the orders see it */
+	uint32_t quantum_bytes; /* no frame starts at or after */
+	uint32_t keep_bytes;    /* it is over then; 0: after one visit */
+	uint32_t head_max_bytes;
+	uint32_t open_bytes, open_frames;   /* not paid yet */
+	uint32_t none_frames, share_frames; /* waits not noted yet: none, for their turn */
+	uint64_t share_ns;
+	uint64_t credit_bytes, credit_frames; /* of the path when it was paid last */
+	uint64_t settle_ns;                   /* pay then */
+	uint64_t last_ns;                     /* start of the last visit */
+	uint32_t node[TQ_SCHED_LEVELS_MAX];
 };
 
 struct tq_sched_link {
 	struct tq_bucket capacity;
+	struct tq_turn turn;
+	uint64_t due_ns; /* parked and wanted: when to look again */
 	uint64_t taken_bytes, taken_frames;
+	uint64_t lost_to_stall_bytes;
 	uint64_t active_min_bytes_s, active_weight; /* of runnable tenants */
 	uint8_t exists;
 	uint8_t leased;
 	uint8_t want; /* has a runnable tenant */
 	uint8_t parked;
-	uint8_t armed;
+};
+
+/* Small numbers given out and taken back, without allocation. */
+struct tq_ids {
+	uint32_t *next_free;
+	uint32_t free, used, n;
 };
 
 struct tq_sched {
 	uint32_t n_nodes, n_queues, n_links;
-	uint32_t link_ready; /* links with credit and a runnable tenant */
-	uint32_t link_next;  /* whose turn it is */
-	uint32_t timer_root;
-	uint32_t picked; /* the queue of the open visit */
-	bool picked_rivals;
-	uint32_t rx_stamp; /* of the present scan of waiters */
-	uint64_t last_ns;  /* of the last pick or done */
+	uint32_t link_ready;  /* links with credit and a runnable tenant */
+	uint32_t link_next;   /* whose turn it is */
+	uint32_t open_link;   /* the only one whose turn has something to pay */
+	uint32_t picked;      /* the queue of the open visit */
+	uint32_t rx_stamp;    /* of the present scan of waiters */
+	uint8_t drr;          /* enum tq_sched_order */
+	uint64_t last_ns;     /* of the last pick or done */
+	uint64_t link_due_ns; /* the first of those of the links */
+	uint64_t released_ns; /* when a node was released last */
 	struct tq_node *node;
-	struct tq_inst *inst; /* shape [n_nodes][n_links], then [n_links] roots */
+	struct tq_inst *inst;         /* shape [n_links][n_nodes] */
+	struct tq_parent *parent;     /* shape [n_links][n_nodes + 1]; 0 is the root */
+	struct tq_band *band;         /* shape [n_links][n_nodes] */
+	struct tq_calendar *calendar; /* shape [n_links][n_calendars] */
 	struct tq_sched_queue *queue;
-	struct tq_hook *timer; /* shape [n_nodes + n_links]; key: due time */
+	struct tq_node_cold *cold;
 	struct tq_node_stats *stats;
+	struct tq_band_conf *band_conf;
 	struct tq_rx_turns *rx; /* shape [n_nodes] */
+	struct tq_ids parents, bands, calendars;
 	void *arena;
+	struct tq_wheel timers; /* nodes without credit, receivers */
+	struct tq_wheel later;  /* instances whose guarantee is not due */
 	struct tq_sched_link link[TQ_LINKS_MAX];
 };
 
 /* Statistics have one writer; readers of other threads see whole words. */
 #define TQ_STAT_ADD(field, x) __atomic_store_n(&(field), (field) + (uint64_t)(x), __ATOMIC_RELAXED)
 
-TQ_INLINE struct tq_hooks tq_tree_share_hooks(const struct tq_sched *s)
+TQ_INLINE struct tq_items tq_tree_share_items(const struct tq_sched *s)
 {
-	return (struct tq_hooks){ (char *)&s->inst[0].share, sizeof(struct tq_inst) };
+	return (struct tq_items){ (char *)s->inst + offsetof(struct tq_inst, share),
+				  sizeof(struct tq_inst) };
 }
 
-TQ_INLINE struct tq_hooks tq_tree_guar_hooks(const struct tq_sched *s)
+TQ_INLINE struct tq_items tq_tree_guar_items(const struct tq_sched *s)
 {
-	return (struct tq_hooks){ (char *)&s->inst[0].guar, sizeof(struct tq_inst) };
+	return (struct tq_items){ (char *)s->inst + offsetof(struct tq_inst, guar),
+				  sizeof(struct tq_inst) };
+}
+
+TQ_INLINE struct tq_items tq_tree_timer_items(const struct tq_sched *s)
+{
+	return (struct tq_items){ (char *)s->node + offsetof(struct tq_node, timer),
+				  sizeof(struct tq_node) };
 }
 
 TQ_INLINE struct tq_hooks tq_tree_queue_hooks(const struct tq_sched *s)
 {
 	return (struct tq_hooks){ (char *)&s->queue[0].hook, sizeof(struct tq_sched_queue) };
-}
-
-TQ_INLINE struct tq_hooks tq_tree_timer_hooks(const struct tq_sched *s)
-{
-	return (struct tq_hooks){ (char *)&s->timer[0], sizeof(struct tq_hook) };
 }
 
 TQ_INLINE struct tq_hooks tq_tree_rx_hooks(const struct tq_sched *s)
@@ -192,26 +295,33 @@ TQ_INLINE struct tq_hooks tq_tree_rx_hooks(const struct tq_sched *s)
 TQ_INLINE uint32_t tq_tree_inst(const struct tq_sched *s, uint32_t node, uint32_t link)
 {
 	tq_assert(node < s->n_nodes && link < s->n_links);
-	return node * s->n_links + link;
+	return link * s->n_nodes + node;
 }
 
-TQ_INLINE uint32_t tq_tree_root(const struct tq_sched *s, uint32_t link)
+TQ_INLINE struct tq_parent *tq_tree_parent(const struct tq_sched *s, uint32_t par, uint32_t link)
 {
-	return s->n_nodes * s->n_links + link;
+	tq_assert(par <= s->n_nodes && link < s->n_links);
+	return &s->parent[link * (s->n_nodes + 1) + par];
 }
 
-/* The instance above node on link: its parent's, or the link's root. */
-TQ_INLINE uint32_t tq_tree_up(const struct tq_sched *s, const struct tq_node *n, uint32_t link)
+TQ_INLINE struct tq_band *tq_tree_band(const struct tq_sched *s, uint32_t band, uint32_t link)
 {
-	return n->parent == TQ_NODE_NONE ? tq_tree_root(s, link) : tq_tree_inst(s, n->parent, link);
+	tq_assert(band < s->n_nodes && link < s->n_links);
+	return &s->band[link * s->n_nodes + band];
 }
 
-TQ_INLINE void tq_tree_inst_init(struct tq_inst *i, uint32_t node)
+TQ_INLINE struct tq_calendar *tq_tree_calendar(const struct tq_sched *s, const struct tq_band *b,
+					       uint32_t link)
 {
-	*i = (struct tq_inst){ .node = node,
-			       .share_root = TQ_HEAP_NONE,
-			       .due_root = TQ_HEAP_NONE,
-			       .later_root = TQ_HEAP_NONE };
+	tq_assert(b->calendar < s->calendars.n);
+	return &s->calendar[link * s->calendars.n + b->calendar];
+}
+
+/* What is above node on link: its parent, or the link's root. */
+TQ_INLINE struct tq_parent *tq_tree_up(const struct tq_sched *s, const struct tq_node *n,
+				       uint32_t link)
+{
+	return tq_tree_parent(s, n->parent == TQ_NODE_NONE ? 0 : s->node[n->parent].par, link);
 }
 
 TQ_INLINE bool tq_tree_may(const struct tq_node *n)
@@ -243,7 +353,7 @@ TQ_INLINE uint64_t tq_tree_due_ns(const struct tq_node *n)
 	return TQ_MAX(max_ns, tq_bucket_may(&n->pps) ? 0 : tq_bucket_due_ns(&n->pps));
 }
 
-/* A tag that is neither behind virtual time v nor further ahead of it than a visit can bring it. */
+/* A tag that is neither behind virtual time v nor further ahead of it than a turn can bring it. */
 TQ_INLINE uint64_t tq_tree_tag_clamp(uint64_t tag, uint64_t v)
 {
 	return tag - v < TQ_SCHED_TAG_AHEAD_MAX ? tag : v;
@@ -254,19 +364,29 @@ void tq_tree_activate(struct tq_sched *s, uint32_t node, uint32_t link, uint64_t
 /* The instance (node, link) has just lost its last runnable child. */
 void tq_tree_deactivate(struct tq_sched *s, uint32_t node, uint32_t link, uint64_t now_ns);
 
-/* Node has no credit: out of its parents' heaps on every link. */
+/* Node has no credit: out of its parents' orders on every link. */
 void tq_tree_park(struct tq_sched *s, uint32_t node, uint64_t now_ns);
 /* The buckets of the node were changed from outside: park, release, or move its timer. */
 void tq_tree_recheck(struct tq_sched *s, uint32_t node, uint64_t now_ns);
 /* The same for a link. */
 void tq_tree_link_recheck(struct tq_sched *s, uint32_t link, uint64_t now_ns);
-/* What is due, at most TQ_SCHED_RELEASES_MAX. */
+/* What is due, at most TQ_SCHED_RELEASES_MAX of each kind. */
 void tq_tree_release_due(struct tq_sched *s, uint64_t now_ns);
+/* Is something due that tq_tree_release_due() has to see? */
+TQ_INLINE bool tq_tree_is_due(const struct tq_sched *s, uint64_t now_ns)
+{
+	return now_ns >= s->timers.next_ns || now_ns >= s->later.next_ns ||
+	       now_ns >= s->link_due_ns;
+}
 
 /* Would the head take longer than TQ_SCHED_WHOLE_NS at the lowest ceiling of its chain? */
 bool tq_tree_in_pieces(const struct tq_sched *s, const struct tq_head *head);
 /* What a visit cannot be less than. */
-uint32_t tq_tree_piece_bytes(const struct tq_sched *s, const struct tq_head *head);
+TQ_INLINE uint32_t tq_tree_piece_bytes(const struct tq_sched *s, const struct tq_head *head)
+{
+	return head->segment_bytes && tq_tree_in_pieces(s, head) ? head->segment_bytes
+								 : head->head_bytes;
+}
 
 /* A queue in READY state joins or leaves the ready queues of its leaf. */
 void tq_tree_queue_enter(struct tq_sched *s, uint32_t queue, uint64_t now_ns);
@@ -283,27 +403,32 @@ void tq_rx_served(struct tq_sched *s, uint32_t queue, uint32_t rx, uint64_t byte
 /* The timer of an rx node ran out. */
 void tq_rx_release(struct tq_sched *s, uint32_t node, uint64_t now_ns);
 
-void tq_timer_arm(struct tq_sched *s, uint32_t node, uint64_t due_ns);
+/* TQ_SCHED_FAR_NS: it waits for something else than time, no timer runs. */
+void tq_timer_arm(struct tq_sched *s, uint32_t node, uint64_t due_ns, uint64_t now_ns);
 void tq_timer_disarm(struct tq_sched *s, uint32_t node);
 
-/* order.c: the two orders of the children of an instance. */
-/* The child whose turn it is; *ret_guaranteed: by its guarantee, else by its share. */
-uint32_t tq_order_choose(struct tq_sched *s, struct tq_inst *p, uint64_t now_ns,
-			 bool *ret_guaranteed);
-void tq_order_enter(struct tq_sched *s, uint32_t inst, uint32_t parent_inst, uint64_t now_ns);
-void tq_order_leave(struct tq_sched *s, uint32_t inst, uint32_t parent_inst);
-/* What a visit brought, as the orders see it. */
-struct tq_served {
-	uint32_t bytes;       /* what it is held against; less than it took when it had no rival */
-	uint32_t piece_bytes; /* of that, what it would have been with a rival */
-};
+/* turn.c: the turns of links. */
+/* Find the path to the queue whose turn it is. The link is ready, and nobody's turn. */
+void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns);
+/* Pay for what was taken and see what credit is left. */
+void tq_turn_renew(struct tq_sched *s, uint32_t link, uint64_t now_ns);
+/* Pay for what was taken. */
+void tq_turn_settle(struct tq_sched *s, uint32_t link);
+/* Pay, advance the orders; nobody's turn (in the middle of a visit: after it). */
+void tq_turn_end(struct tq_sched *s, uint32_t link);
+/* Before anything is changed from outside. */
+void tq_turn_end_all(struct tq_sched *s);
+/* Something below the instance (node, link) stops: if it is on the path the turn is over. */
+TQ_INLINE void tq_turn_leave(struct tq_sched *s, uint32_t node, uint32_t link)
+{
+	const struct tq_turn *t = &s->link[link].turn;
+	uint32_t level = s->node[node].level;
 
-/* A visit to node on link was guaranteed, or excess, at the level of the node. */
-void tq_order_served(struct tq_sched *s, uint32_t node, uint32_t link, bool guaranteed,
-		     const struct tq_served *v, uint64_t now_ns);
-/* min, weight or priority of the node changed; p is new, the node still has the old. */
-void tq_order_set(struct tq_sched *s, uint32_t node, const struct tq_node_params *p,
-		  uint64_t now_ns);
+	if (t->queue != TQ_QUEUE_NONE && level < t->depth && t->node[level] == node)
+		tq_turn_end(s, link);
+}
+/* Node is about to enter its parent's orders on link, or a guarantee of it is due there. */
+void tq_turn_enter(struct tq_sched *s, uint32_t node, uint32_t link);
 
 /* wait.c: explain. The head of the queue is served now: charge what it waited for to one
  * constraint. */

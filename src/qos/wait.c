@@ -45,7 +45,7 @@ static void judge(const struct tq_sched *s, uint32_t node, struct verdict *v)
 {
 	while (node != TQ_NODE_NONE) {
 		const struct tq_node *n = &s->node[node];
-		uint64_t until_ns = n->release_ns;
+		uint64_t until_ns = s->cold[node].release_ns;
 
 		if (n->armed && !tq_tree_may(n))
 			until_ns = tq_tree_due_ns(n);
@@ -65,6 +65,10 @@ static enum tq_wait_reason explain(const struct tq_sched *s, const struct tq_sch
 {
 	struct verdict v = { q->ready_ns, TQ_WAIT_LINK_SHARE };
 
+	/* Nobody at all was released since. */
+	if (q->state == TQ_QUEUE_READY && q->ready_ns >= s->released_ns &&
+	    q->head.rx == TQ_NODE_NONE && s->link_ready >> q->head.link & 1)
+		return TQ_WAIT_LINK_SHARE;
 	judge(s, q->head.leaf, &v);
 	judge(s, q->head.rx, &v);
 	v.until_ns = TQ_MIN(v.until_ns, now_ns);

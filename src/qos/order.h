@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright the tenant-qos authors */
+
+/* order.h - the two orders of the children of a parent: by guarantee, and by share.
+ *
+ * Why:     one interface, so that a bench decides which share order is the default
+ *          (docs/decisions/0011-scheduler-core.md).
+ * Model:   shares: the runnable children of one priority are a band (struct tq_band). Two orders:
+ *          tags  start tags S: the child with the smallest goes, S grows by bytes / weight. Few
+ *                children: a list in order, exact. Many: a calendar, whose slots round S down.
+ *          drr   a circle: a child goes while its deficit is positive, then gets a quantum q and
+ *                waits for its next round.
+ *          guarantees: G <= vt is due, by deadline G + L/min.
+ * Source:  SFQ (Goyal, Vin, Cheng 1996); QFQ (Checconi, Rizzo, Valente 2013); DRR (Shreedhar,
+ *          Varghese 1996) with the surplus kept.
+ * Bound:   Q = TQ_SCHED_QUANTUM_BYTES, M_i = (Q - 1 + L_i) / w_i the longest turn of i in tags.
+ *          S_i >= v always, and who is served is early by its rounding e_i at most, so after it
+ *          S_i <= v + e_i + M_i: of two children that stay runnable
+ *              |E_i/w_i - E_j/w_j| <= (M_i + e_i) + (M_j + e_j).
+ *          List: e = 0. Calendar: e_i < 8/63 of the distance at which i was put there, which is at
+ *          most M_i + e_i, so e_i < 8/55 M_i (level 0: 2^23, less than 0.09 M_i): the bound is
+ *          (1 + 8/55) x (M_i + M_j).
+ *          drr: q = (Q + L_max) / w_min, and q + M_i + M_j.
+ * Thread:  the worker that owns the scheduler.
+ * Memory:  none of its own.
+ */
+#ifndef TQ_QOS_ORDER_H
+#define TQ_QOS_ORDER_H
+
+#include "qos/tree.h"
+
+TQ_INLINE uint64_t tq_order_drr_quantum(const struct tq_band *b)
+{
+	return b->v * (TQ_SCHED_QUANTUM_BYTES + (uint64_t)b->piece_bytes);
+}
+
+/* The child of the band whose turn it is by its share. Not empty. */
+TQ_INLINE uint32_t tq_order_head(const struct tq_sched *s, const struct tq_band *b, uint32_t link)
+{
+	if (b->calendar == TQ_ID_NONE)
+		return b->first;
+	return tq_calendar_first(tq_tree_calendar(s, b, link), b->v);
+}
+
+/* The child whose turn it is; *ret_guaranteed: by its guarantee, else by its share. Not empty. */
+uint32_t tq_order_choose(struct tq_sched *s, struct tq_parent *p, uint32_t link, uint64_t now_ns,
+			 bool *ret_guaranteed);
+void tq_order_enter(struct tq_sched *s, uint32_t node, uint32_t link, uint64_t now_ns);
+void tq_order_leave(struct tq_sched *s, uint32_t node, uint32_t link);
+
+/* What a turn brought, as the orders see it. */
+struct tq_served {
+	uint32_t bytes;       /* what it is held against; less than it took when it had no rival */
+	uint32_t piece_bytes; /* of that, what it would have been with a rival */
+};
+
+/* A turn of node on link was guaranteed, or excess, at the level of the node. */
+void tq_order_served(struct tq_sched *s, uint32_t node, uint32_t link, bool guaranteed,
+		     const struct tq_served *v, uint64_t now_ns);
+/* Guarantees whose time has come. */
+void tq_order_release_due(struct tq_sched *s, uint64_t now_ns);
+
+/* Control. A parent without children. */
+void tq_order_parent_init(struct tq_sched *s, uint32_t par);
+/* A child joins or leaves the bands of its parent; it is in no order. */
+void tq_order_attach(struct tq_sched *s, uint32_t node);
+void tq_order_detach(struct tq_sched *s, uint32_t node);
+/* min, weight or priority of the node changed; p is new, the node still has the old. */
+void tq_order_set(struct tq_sched *s, uint32_t node, const struct tq_node_params *p,
+		  uint64_t now_ns);
+
+#endif
