@@ -42,6 +42,12 @@ TQ_INLINE uint32_t tq_order_head(const struct tq_sched *s, const struct tq_band 
 	return tq_calendar_first(tq_tree_calendar(s, b, link), b->v);
 }
 
+/* After the one whose guarantee is due first; the same: it is the only one. */
+TQ_INLINE uint32_t tq_order_due_next(const struct tq_sched *s, const struct tq_parent *p)
+{
+	return s->inst[p->due_first].guar.next;
+}
+
 /* The child whose turn it is; *ret_guaranteed: by its guarantee, else by its share. Not empty. */
 uint32_t tq_order_choose(struct tq_sched *s, struct tq_parent *p, uint32_t link, uint64_t now_ns,
 			 bool *ret_guaranteed);

@@ -108,7 +108,8 @@ enum tq_wait_reason {
 };
 const char *tq_wait_name(enum tq_wait_reason reason); /* "link_share", "port_max", ... */
 
-/* Single writer: the worker. Control reads relaxed. */
+/* Single writer: the worker. Control reads relaxed. The visits of a turn are counted together, at
+ * the next tq_sched_next_ns() at the latest. */
 struct tq_node_stats {
 	uint64_t bytes, frames;    /* charged, guaranteed and excess together */
 	uint64_t guaranteed_bytes; /* of these, service of the guarantee clock at this node */

@@ -99,7 +99,7 @@ void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 	struct tq_turn *t = &s->link[link].turn;
 	const bool binds = s->link[link].capacity.rate_s != 0;
 	uint32_t par = 0, depth = 0, guaranteed = 0, queue;
-	bool rivals = false, limited = false;
+	bool rivals = false, limited = false, rush = false;
 
 	do {
 		struct tq_parent *p = tq_tree_parent(s, par, link);
@@ -112,6 +112,7 @@ void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 			tq_order_choose(s, p, link, now_ns, &by_guarantee) - link * s->n_nodes;
 		n = &s->node[t->node[depth]];
 		guaranteed |= (uint32_t)by_guarantee << depth++;
+		rush |= by_guarantee && p->due_first != tq_order_due_next(s, p);
 		limited |= n->limited;
 		tq_assert(tq_tree_may(n) && !n->parked);
 		par = n->par;
@@ -133,6 +134,10 @@ void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 		t->keep_bytes = guaranteed ? TQ_SCHED_QUANTUM_BYTES : TQ_SCHED_TURN_ALONE_BYTES;
 		t->quantum_bytes = t->keep_bytes + TQ_VISIT_BYTES_MAX;
 	}
+	/* Others are due as well. The deadlines expect that each takes the piece it is due, not a
+	 * quantum ahead of time: ten thousand that wake together would be late by as many. */
+	if (rush)
+		t->keep_bytes = 0;
 	tq_turn_renew(s, link, now_ns);
 }
 

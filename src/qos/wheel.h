@@ -27,7 +27,7 @@
 #define TQ_WHEEL_LEVELS 6
 #define TQ_WHEEL_BITS 6
 #define TQ_WHEEL_SLOTS 64
-#define TQ_WHEEL_MOVES_MAX 64 /* of one call */
+#define TQ_WHEEL_MOVES_MAX 256 /* of one call */
 #define TQ_WHEEL_OUT UINT32_MAX
 
 struct tq_wheel {
