@@ -39,8 +39,6 @@
 #define TQ_SCHED_RX_ARREARS_BYTES (4ULL * TQ_SCHED_QUANTUM_BYTES)
 #define TQ_SCHED_RX_AGAIN_NS 50000 /* until the next one is woken, if the credit was not used */
 
-/* The turn of a path without rivals ends somewhere too, or statistics would lag too far. */
-#define TQ_SCHED_TURN_ALONE_BYTES (1U << 18)
 /* Nodes with a limit are paid after this time at the latest, in the middle of a turn if need be:
  * what a full bucket would have earned meanwhile is lost to it (settle() in turn.c). */
 #define TQ_SCHED_TURN_SETTLE_NS 20000

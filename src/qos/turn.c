@@ -129,11 +129,8 @@ void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 	t->had_bytes = t->head_max_bytes = 0;
 	t->quantum_bytes = binds ? TQ_SCHED_QUANTUM_BYTES : TQ_SCHED_QUANTUM_FREE_BYTES;
 	t->keep_bytes = binds ? TQ_SCHED_QUANTUM_BYTES : 0;
-	if (!rivals) {
-		/* A guarantee is not served ahead of its time because nobody else is there. */
-		t->keep_bytes = guaranteed ? TQ_SCHED_QUANTUM_BYTES : TQ_SCHED_TURN_ALONE_BYTES;
-		t->quantum_bytes = t->keep_bytes + TQ_VISIT_BYTES_MAX;
-	}
+	if (!rivals)
+		t->quantum_bytes = t->keep_bytes + TQ_VISIT_BYTES_MAX + 1;
 	/* Others are due as well. The deadlines expect that each takes the piece it is due, not a
 	 * quantum ahead of time: ten thousand that wake together would be late by as many. */
 	if (rush)
