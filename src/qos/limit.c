@@ -97,14 +97,21 @@ void tq_sched_return(struct tq_sched *s, uint32_t limit, const struct tq_credit 
 	recheck(s, limit, now_ns);
 }
 
+/* Its home took it out of a bucket: the depth here does not matter. */
+static void put_all(struct tq_bucket *b, uint64_t units)
+{
+	if (b && b->rate_s)
+		b->balance_n += (int64_t)TQ_MIN(units, TQ_BUCKET_DEPTH_MAX) * TQ_BUCKET_N;
+}
+
 void tq_sched_grant(struct tq_sched *s, uint32_t limit, const struct tq_credit *credit,
 		    uint64_t now_ns)
 {
 	struct limit l = limit_of(s, limit);
 
 	tq_verify(l.leased && s->picked == TQ_QUEUE_NONE);
-	put(l.max, credit->bytes);
-	put(l.pps, credit->frames);
+	put_all(l.max, credit->bytes);
+	put_all(l.pps, credit->frames);
 	recheck(s, limit, now_ns);
 }
 

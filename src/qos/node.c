@@ -101,17 +101,21 @@ void tq_sched_link_set(struct tq_sched *s, uint32_t link, const struct tq_link_p
 {
 	struct tq_sched_link *l = &s->link[link];
 	bool limited = l->capacity.rate_s != 0;
+	int64_t balance_n;
 
 	tq_verify(link < s->n_links && s->picked == TQ_QUEUE_NONE);
 	tq_turn_end_all(s);
 	if (l->leased)
 		l->capacity.at_ns = now_ns; /* it earned nothing */
+	balance_n = l->capacity.balance_n;
 	if (!l->exists)
 		tq_bucket_init(&l->capacity, p->capacity_bytes_s, p->burst_bytes, now_ns);
 	else
 		tq_bucket_set(&l->capacity, p->capacity_bytes_s, p->burst_bytes, now_ns);
 	if (p->leased && (!l->leased || !limited))
 		l->capacity.balance_n = TQ_MIN(l->capacity.balance_n, 0); /* it comes by grants */
+	else if (p->leased && p->capacity_bytes_s)
+		l->capacity.balance_n = balance_n; /* what its home counts as lent is kept */
 	l->leased = p->leased;
 	l->exists = true;
 	tq_tree_link_recheck(s, link, now_ns);
@@ -189,6 +193,7 @@ void tq_sched_node_set(struct tq_sched *s, uint32_t node, const struct tq_node_p
 {
 	struct tq_node *n = &s->node[node];
 	bool max = n->max.rate_s != 0, pps = n->pps.rate_s != 0;
+	const int64_t max_n = n->max.balance_n, pps_n = n->pps.balance_n;
 
 	tq_verify(tq_sched_node_exists(s, node) && s->picked == TQ_QUEUE_NONE);
 	tq_turn_end_all(s);
@@ -198,8 +203,12 @@ void tq_sched_node_set(struct tq_sched *s, uint32_t node, const struct tq_node_p
 	tq_bucket_set(&n->pps, p->pps, p->burst_frames, now_ns);
 	if (p->leased && (!n->leased || !max))
 		n->max.balance_n = TQ_MIN(n->max.balance_n, 0);
+	else if (p->leased && p->max_bytes_s)
+		n->max.balance_n = max_n; /* what its home counts as lent is kept */
 	if (p->leased && (!n->leased || !pps))
 		n->pps.balance_n = TQ_MIN(n->pps.balance_n, 0);
+	else if (p->leased && p->pps)
+		n->pps.balance_n = pps_n;
 	n->leased = p->leased;
 	n->limited = p->max_bytes_s || p->pps;
 	if (n->kind == TQ_NODE_TX)
