@@ -58,8 +58,10 @@ static void sample(struct rnd *r, struct rnd_curve *c, const struct limit *l, ui
 static void sample_node(struct rnd *r, struct rnd_curve curve[2], const struct tq_shape *shape,
 			enum tq_node_of of, uint32_t index, const char *name, bool settled)
 {
-	const struct limit bytes = { shape->max_bits_s / 8, shape->burst_bytes, PIECE_BYTES };
-	const struct limit frames = { shape->pps, shape->burst_frames, 1 };
+	/* Of a tenant that receives on several workers each may be a piece ahead (decision 13). */
+	uint32_t n = of == TQ_NODE_OF_TENANT_RX ? r->s->n_workers : 1;
+	const struct limit bytes = { shape->max_bits_s / 8, shape->burst_bytes, n * PIECE_BYTES };
+	const struct limit frames = { shape->pps, shape->burst_frames, n };
 	struct tq_node_stats st;
 
 	if (!curve[BYTES].on && !curve[FRAMES].on && bytes.rate_s == 0 && frames.rate_s == 0)

@@ -564,12 +564,10 @@ static void op_host(struct rnd *r)
 	if (rnd_chance(r, 30)) {
 		change(r, SET, "host.accounting", accounting[rnd_below(r, 3)]);
 	} else if (r->fabric && rnd_chance(r, 40)) {
-		if (change(r, DEL, "links.fabric.capacity", ""))
-			r->fabric = false;
+		r->fabric = !change(r, DEL, "links.fabric.capacity", "");
 	} else {
 		snprintf(text, sizeof(text), "%uMbit", 200 + rnd_below(r, 2000));
-		if (change(r, SET, "links.fabric.capacity", text))
-			r->fabric = true;
+		r->fabric |= change(r, SET, "links.fabric.capacity", text);
 	}
 	settle_or_not(r);
 }
@@ -734,25 +732,22 @@ static void op_tenant(struct rnd *r)
 	settle_or_not(r);
 }
 
-/* All ports of a tenant come to a new network, and with it perhaps to another worker. Nothing is
- * lost on the way, unless an address has to be learned anew. */
+/* All ports of a tenant come to a new network. */
 static void op_network(struct rnd *r)
 {
 	uint32_t t = choose_tenant(r, true);
+	bool *in = &r->tenant[t == RND_DST_NONE ? 0 : t].network;
 	char path[40], text[40];
 
-	if (t == RND_DST_NONE)
-		return;
 	snprintf(path, sizeof(path), "networks.x%u", t);
 	snprintf(text, sizeof(text), "{tenant: t%u}", t);
-	if (!change(r, r->tenant[t].network ? DEL : ADD, path, r->tenant[t].network ? "" : text))
+	if (t == RND_DST_NONE || !change(r, *in ? DEL : ADD, path, *in ? "" : text))
 		return;
-	r->tenant[t].network = !r->tenant[t].network;
-	r->moves++;
-	for (uint32_t k = 0; k < RND_NAMES; k++) {
+	*in = !*in;
+	for (uint32_t k = 0; k < RND_NAMES; k++)
 		if (is_neighbour(r, t, k) && !r->port[k].has_mac)
 			disturb(r, k);
-	}
+	r->moves++;
 	settle_or_not(r);
 }
 
