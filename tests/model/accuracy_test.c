@@ -136,7 +136,7 @@ static void test_rates(void **state)
 	static const uint64_t steps_ns[] = { 0, 20000 };
 
 	(void)state;
-	printf("# | Mbit/s | frame | worker looks | rate error | beyond max x t + burst | piece |\n");
+	printf("# | Mbit/s | frame | looks | rate error | beyond max x t + burst | piece |\n");
 	for (size_t i = 0; i < TQ_ARRAY_LEN(rates); i++)
 		for (size_t k = 0; k < TQ_ARRAY_LEN(sizes); k++)
 			for (size_t z = 0; z < TQ_ARRAY_LEN(steps_ns); z++) {
@@ -232,7 +232,7 @@ static void test_ten_thousand(void **state)
 		ten_thousand(&c, 3 + k, false, sizes[k]);
 		proof_run(&c, PROOF_ALL, PROOF_MUTANT_NONE, &e);
 		proof_case_free(&c);
-		printf("# | min 0.97 of it, 1 to 10^9; then weights 1 to 20 | %u to 1514 | %.0f us | %.3f | "
+		printf("# | min of 97 %%; then weights 1 to 20 | %u to 1514 | %.0f us | %.3f | "
 		       "%.3f |\n",
 		       sizes[k], g.late_ns / 1000, g.worst[PROOF_GUARANTEE], e.worst[PROOF_SHARE]);
 		if (g.failed != PROOF_N || e.failed != PROOF_N)

@@ -490,8 +490,11 @@ static bool read_op(FILE *in, struct proof_op *op)
 bool proof_case_read(FILE *in, struct proof_case *ret)
 {
 	struct proof_case c = { 0 };
+	char comment[2];
 	uint32_t n;
 
+	while (fscanf(in, " %1[#]%*[^\n]", comment) == 1)
+		;
 	if (fscanf(in,
 		   " case seed %" SCNu64 " end %" SCNu64 " frame %" SCNu64
 		   " nodes %u queues %u links %u sides %u ops %u",
