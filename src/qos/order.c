@@ -476,6 +476,9 @@ void tq_order_set(struct tq_sched *s, uint32_t node, const struct tq_node_params
 	uint32_t l;
 
 	tq_assert(p->weight >= 1 && p->weight <= 65535 && p->priority < TQ_SCHED_PRIORITIES);
+	/* Guarantees whose time has come may put back the clock that it starts from again. */
+	while (s->later.next_ns <= now_ns)
+		tq_order_release_due(s, now_ns);
 	for (l = 0; l < s->n_links; l++) {
 		old_v[l] = tq_tree_band(s, n->band, l)->v;
 		if (!(n->order_mask >> l & 1))
