@@ -199,6 +199,9 @@ void tq_order_enter(struct tq_sched *s, uint32_t node, uint32_t link, uint64_t n
 	struct tq_parent *p = tq_tree_up(s, n, link);
 	struct tq_inst *i = &s->inst[inst];
 
+	/* Guarantees whose time has come may put back the clock that the newcomer starts from. */
+	if (n->inv_min && s->later.next_ns <= now_ns)
+		tq_order_release_due(s, now_ns);
 	tq_assert(i->guar.slot == TQ_SLOT_OUT);
 	share_enter(s, tq_tree_band(s, n->band, link), link, inst);
 	p->ready |= (uint8_t)(1U << n->priority);

@@ -94,9 +94,6 @@ static bool enter(struct tq_sched *s, uint32_t node, uint32_t link, uint64_t now
 	bool first = tq_tree_up(s, n, link)->n == 0;
 
 	tq_assert(!n->parked && !(n->order_mask >> link & 1));
-	/* Guarantees whose time has come may put back the clock that the newcomer starts from. */
-	if (n->inv_min && s->later.next_ns <= now_ns)
-		tq_order_release_due(s, now_ns);
 	tq_turn_enter(s, node, link);
 	/* What did not fit while nobody wanted it is nobody's loss. */
 	if (n->limited && !n->order_mask)
