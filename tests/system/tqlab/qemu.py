@@ -67,7 +67,8 @@ def start(lab, name, socket=None, mac="52:54:00:00:00:01", *, accel=None, listen
     accel = accel or accelerator(lab)
     vmlinuz, mods = image.kernel(lab)
     argv = [*wrapper, tool("qemu-system-x86_64", "qemu-system-x86"),
-            "-nodefaults", "-no-user-config", "-name", name, "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
+            "-nodefaults", "-no-user-config", "-name", name,
+            "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
             "-cpu", "host" if accel == "kvm" else "max", "-smp", smp, "-m", memory_mb,
             "-object", f"memory-backend-memfd,id=m0,size={memory_mb}M,share=on",
             "-numa", "node,memdev=m0",
