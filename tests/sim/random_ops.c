@@ -285,8 +285,7 @@ static void make_odd(struct rnd *r, struct rnd_flow *f, struct rnd_port *from)
 	default:
 		flow->odd = (enum sim_odd)(1 + rnd_below(r, SIM_ODD_N - 1));
 		from->odd_reasons |= bit(reason[flow->odd]);
-		/* An unbound source is bound, whatever it is: the guest's own one is refused from
-		 * then on. */
+		/* An unbound source is bound, whatever it is; the guest's own is refused then. */
 		if (!from->has_mac)
 			from->odd_reasons |= bit(TQ_DROP_SPOOF);
 		break;
@@ -354,9 +353,7 @@ static uint32_t choose_receiver(struct rnd *r, uint32_t from)
 	uint32_t first = rnd_below(r, RND_NAMES), found = from;
 	bool attached = rnd_chance(r, 95);
 
-	for (uint32_t i = 0; i < RND_NAMES; i++) {
-		uint32_t at = (first + i) % RND_NAMES;
-
+	for (uint32_t i = 0, at = first; i < RND_NAMES; i++, at = (first + i) % RND_NAMES) {
 		if (at == from || !is_neighbour(r, r->port[from].tenant, at))
 			continue;
 		if (!attached || r->port[at].attached)
@@ -379,8 +376,10 @@ static void op_flow(struct rnd *r)
 	if (!r->port[to].attached && rnd_chance(r, 80))
 		return;
 	pair = rnd_below(r, p->guest_pairs);
-	if (rnd_chance(r, 70) && p->dst[pair] < RND_NAMES && r->port[p->dst[pair]].attached)
-		to = p->dst[pair]; /* many rings have one receiver only */
+	/* Many rings have one receiver only; it may have come again as another tenant's. */
+	if (rnd_chance(r, 70) && p->dst[pair] < RND_NAMES &&
+	    is_neighbour(r, p->tenant, p->dst[pair]))
+		to = r->port[p->dst[pair]].attached ? p->dst[pair] : to;
 	if (rnd_chance(r, 5))
 		to = RND_DST_SEVERAL;
 	note_receiver(r, p, pair, to);
