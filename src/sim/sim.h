@@ -60,6 +60,7 @@ struct sim_flow {
 	uint32_t seq_expected[TQ_PORTS_MAX]; /* by receiver */
 	/* reordered: behind a later one, or twice; damaged: not as it was sent */
 	uint64_t received, received_bytes, mark_bytes, skipped, reordered, damaged;
+	uint64_t skipped_aside; /* of skipped, at others than `to`: copies of floods */
 };
 #define SIM_BROADCAST UINT32_MAX
 #define SIM_NOBODY (UINT32_MAX - 1) /* an address that nobody has */

@@ -264,10 +264,13 @@ static void check_frame(struct sim *s, uint32_t port_id, const uint8_t *frame, u
 	f->damaged += is_damaged;
 	f->received++;
 	f->received_bytes += bytes;
-	if (h.seq < f->seq_expected[port_id])
+	if (h.seq < f->seq_expected[port_id]) {
 		f->reordered++;
-	else
+	} else {
 		f->skipped += h.seq - f->seq_expected[port_id];
+		if (port_id != f->to)
+			f->skipped_aside += h.seq - f->seq_expected[port_id];
+	}
 	f->seq_expected[port_id] = h.seq + 1;
 }
 

@@ -164,7 +164,9 @@ static void check_flows(struct rnd *r)
 		if (f->flow->damaged)
 			rnd_fail(r, "flow %u, p%u to p%u: %" PRIu64 " frames damaged", i, f->from,
 				 f->to, f->flow->damaged);
-		if (f->strict && f->flow->skipped)
+		/* A frame that waits until its receiver's address is forgotten is flooded, and a
+		 * copy may be dropped at those it was not meant for. */
+		if (f->strict && f->flow->skipped > f->flow->skipped_aside)
 			rnd_fail(r,
 				 "flow %u, p%u to p%u: %" PRIu64
 				 " frames lost, though its receiver takes all",
