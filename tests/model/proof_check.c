@@ -38,8 +38,7 @@ static bool rx_may(const struct proof_world *w, const struct proof_side *sd,
 	for (uint32_t i = q->rx; i != PROOF_NONE; i = sd->node[i].parent) {
 		const struct proof_node *n = &sd->node[i];
 
-		if (!n->max.limits && !n->pps.limits)
-			continue;
+		/* Also a limit that was lifted just now lets its waiters go in turn. */
 		if (TQ_MAX(n->max.at_ns, n->pps.at_ns) + wait_ns > t_ns ||
 		    !sure(&n->max, t_ns - wait_ns, 0) || !sure(&n->pps, t_ns - wait_ns, 0))
 			return false;

@@ -226,7 +226,8 @@ static void node_free(struct proof_node *n, uint64_t now_ns)
 		n->free_ns = TQ_MIN(n->free_ns, now_ns);
 }
 
-/* A leased limit earns nothing, and a new one has nothing. */
+/* A leased limit earns nothing, a new one has nothing, and what was lent is not clipped by the
+ * depth that the limit has here. */
 static void bucket_set(struct ref_bucket *b, uint64_t rate_s, uint64_t depth, bool leased,
 		       uint64_t now_ns)
 {
@@ -237,7 +238,7 @@ static void bucket_set(struct ref_bucket *b, uint64_t rate_s, uint64_t depth, bo
 	if (!leased || !rate_s)
 		return;
 	b->rate_s = 0;
-	b->balance_n = fresh ? 0 : TQ_MIN(balance_n, b->depth_n);
+	b->balance_n = fresh ? 0 : balance_n;
 }
 
 static void node_set(struct proof_world *w, struct proof_side *sd, uint32_t id,
@@ -561,7 +562,7 @@ static void lend(struct proof_world *w, uint32_t limit, struct ref_bucket *home[
 			ref_take(home[k], units);
 			check_had(w, home[k], "lent", limit);
 		}
-		ref_put(lent[k], units);
+		lent[k]->balance_n += (__int128)units * TQ_NS_PER_S;
 	}
 	tq_sched_grant(o, limit, &c, now);
 }
