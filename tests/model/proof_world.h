@@ -18,12 +18,16 @@
 #include "fluid.h"
 #include "proof.h"
 
-/* What sched.h and its wheel allow: a node comes back at most one slot of 2^10 ns late, and rates
- * may be rounded in favour of the limit, by at most 2^-20. */
-#define PROOF_LATE_NS 1100
+/* What the scheduler allows: a bucket that would have been full during a turn may have lost what it
+ * earns in the 20 us after which turns are paid (docs/decisions/0011-scheduler-core.md), a node
+ * comes back at most one slot of 2^10 ns late, and rates may be rounded in favour of the limit, by
+ * at most 2^-20. */
+#define PROOF_PAID_NS 20000
+#define PROOF_LATE_NS (PROOF_PAID_NS + 1100)
 #define PROOF_LATE_SHIFT 20
-/* How long excess may pass a guarantee that is due: none of it in this scheduler. */
-#define PROOF_FIRST_LATE_NS 0
+/* How long excess may pass a guarantee that is due: none of it, and guarantees wait for no credit
+ * that was lost. */
+#define PROOF_FIRST_LATE_NS (-PROOF_PAID_NS)
 #define PROOF_MEMBERS 8
 #define PROOF_FAMILIES 512
 #define PROOF_WATCHES 64
