@@ -89,7 +89,7 @@ enum proof_mutant {
 	PROOF_MUTANT_UNPAID,  /* a tenth of the visits is not reported */
 	PROOF_MUTANT_BYTE,    /* one byte of one visit in 50 is not reported */
 	PROOF_MUTANT_HIDE,    /* now and then a waiting queue is taken out for a while */
-	PROOF_MUTANT_LATE,    /* next_ns is 5 us late */
+	PROOF_MUTANT_LATE,    /* next_ns is 30 us late */
 	PROOF_MUTANT_STALE,   /* one pick in 50 shows another head */
 	PROOF_MUTANT_EXCESS,  /* guaranteed visits look like excess */
 	PROOF_MUTANT_INVENT,  /* a returned balance has 2000 bytes more */

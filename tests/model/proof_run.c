@@ -174,7 +174,7 @@ static uint64_t step(struct proof_world *w, struct proof_side *sd)
 	if (due_ns && due_ns <= w->now_ns)
 		proof_fail(w, PROOF_CONSERVE, "next_ns says %lu ns ago", w->now_ns - due_ns);
 	if (w->mutant == PROOF_MUTANT_LATE && due_ns && due_ns != TQ_TIME_NEVER_NS)
-		due_ns += 5000;
+		due_ns += 30000;
 	return due_ns;
 }
 
