@@ -16,11 +16,9 @@
 #include "base/compiler.h"
 #include "base/fixed.h"
 #include "sched_peer.h"
-#include "virtio/driver.h"
+#include "vq_guest.h"
 #include "world.h"
 
-#define RING 256
-#define BUF_BYTES 1600
 #define STEP_NS 2000
 
 struct work {
@@ -49,46 +47,21 @@ static uint64_t sched_run(void *ctx, uint64_t frames)
 }
 
 /* ---- device side of a ring: peek, deliver, complete, publish ---- */
-struct side {
-	struct tq_mem mem;
-	struct tq_drv drv;
-	struct tq_vq vq;
-};
-
 struct pair {
-	struct side *tx, *rx;
+	struct bench_guest *tx, *rx;
 };
 
-static struct side *side_new(enum tq_vq_dir dir, uint64_t gpa, uint32_t frame_bytes)
+static struct bench_guest *guest_new(enum tq_vq_dir dir, uint64_t gpa, uint32_t frame_bytes)
 {
-	struct side *s = aligned_alloc(TQ_CACHE_LINE_BYTES, (sizeof(*s) + 63) / 64 * 64);
-	struct tq_drv_conf conf = { .dir = dir,
-				    .size = RING,
-				    .features = TQ_BIT64(TQ_VIRTIO_F_VERSION_1) |
-						TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
-				    .gpa = gpa,
-				    .user_addr = gpa,
-				    .buf_bytes = BUF_BYTES };
-	uint64_t bytes = (tq_drv_mem_bytes(&conf) + 4095) & ~4095ULL;
-	uint8_t frame[BUF_BYTES] = { 2, 0, 0, 0, 0, 1, 2 };
-	struct tq_vq_conf vq_conf;
-
-	conf.host = aligned_alloc(4096, bytes);
-	tq_verify(s && conf.host);
-	memset(conf.host, 0, bytes);
-	s->mem = (struct tq_mem){
-		.n = 1,
-		.region = { { .gpa = gpa,
-			      .user_addr = gpa,
-			      .size_bytes = bytes,
-			      .host = conf.host } },
+	const struct bench_guest_conf conf = {
+		.dir = dir,
+		.features = TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
+		.gpa = gpa,
+		.frame_bytes = frame_bytes,
+		.buf_bytes = BENCH_BUF_BYTES,
 	};
-	tq_verify(tq_mem_check(&s->mem) == 0 && tq_drv_init(&s->drv, &conf) == 0);
-	tq_verify(tq_drv_preset(&s->drv, dir == TQ_VQ_TX ? frame : NULL, frame_bytes, NULL) == 0);
-	vq_conf = tq_drv_vq_conf(&s->drv, &s->mem);
-	tq_verify(tq_vq_start(&s->vq, &vq_conf) == 0);
-	tq_vq_kick_disable(&s->vq);
-	return s;
+
+	return bench_guest_new(&conf);
 }
 
 static void *pair_prepare(const struct work *work)
@@ -96,8 +69,8 @@ static void *pair_prepare(const struct work *work)
 	struct pair *p = malloc(sizeof(*p));
 
 	tq_verify(p != NULL);
-	p->tx = side_new(TQ_VQ_TX, 0x100000, work->frame_bytes);
-	p->rx = side_new(TQ_VQ_RX, 0x40000000, work->frame_bytes);
+	p->tx = guest_new(TQ_VQ_TX, 0x100000, work->frame_bytes);
+	p->rx = guest_new(TQ_VQ_RX, 0x40000000, work->frame_bytes);
 	return p;
 }
 
@@ -117,7 +90,7 @@ static uint64_t pair_run(void *ctx, uint64_t frames)
 		tq_vq_publish(&p->rx->vq);
 		tq_vq_tx_complete(&p->tx->vq, n);
 		tq_vq_publish(&p->tx->vq);
-		tq_drv_rx_burst(&p->rx->drv, RING, NULL);
+		tq_drv_rx_burst(&p->rx->drv, BENCH_RING, NULL);
 		done += n;
 	}
 	return done;
