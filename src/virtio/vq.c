@@ -96,6 +96,16 @@ static bool is_size_legal(uint32_t size, bool is_packed)
 	       (is_packed || (size & (size - 1)) == 0);
 }
 
+/* No buffer has so much room. */
+#define DELIVER_SLOWLY (1u << 31)
+
+void tq_vq_log_set(struct tq_vq *vq, const struct tq_vq_log *log)
+{
+	vq->conf.log = *log;
+	vq->is_logged = log->dirty != NULL;
+	vq->deliver_bytes = vq->is_logged ? DELIVER_SLOWLY : vq->hdr_bytes;
+}
+
 int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf)
 {
 	uint64_t f = conf->features;
@@ -119,6 +129,7 @@ int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf)
 	vq->hdr_bytes = vq->mergeable || vq->is_packed || (f & TQ_BIT64(TQ_VIRTIO_F_VERSION_1))
 				? TQ_VIRTIO_NET_HDR_BYTES
 				: TQ_VIRTIO_NET_HDR_LEGACY_BYTES;
+	tq_vq_log_set(vq, &conf->log);
 	r = translate_ring(vq);
 	if (r == 0 && vq->is_packed)
 		r = tq_vq_packed_start(vq);
@@ -137,15 +148,44 @@ int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf)
 	return 0;
 }
 
+void tq_vq_log_used(struct tq_vq *vq, uint64_t offset_bytes, uint64_t len_bytes)
+{
+	const struct tq_vq_log *log = &vq->conf.log;
+
+	tq_dirty_mark_host(log->dirty, vq->mem, (const uint8_t *)vq->used + offset_bytes,
+			   len_bytes);
+	if (log->has_used_gpa)
+		tq_dirty_mark(log->dirty, log->used_gpa + offset_bytes, len_bytes);
+}
+
+/* Used entries from published to taken: one run, or two where they wrap. */
+static void log_entries(struct tq_vq *vq)
+{
+	uint32_t at = vq->published & vq->mask, n = (uint16_t)(vq->taken - vq->published);
+	uint32_t n_first = TQ_MIN(n, (uint32_t)vq->mask + 1 - at);
+	const uint64_t elem_bytes = sizeof(struct tq_vring_used_elem);
+	const uint64_t ring_bytes = offsetof(struct tq_vring_used, ring);
+
+	tq_assert(n <= (uint32_t)vq->mask + 1);
+	tq_vq_log_used(vq, ring_bytes + at * elem_bytes, n_first * elem_bytes);
+	if (n > n_first)
+		tq_vq_log_used(vq, ring_bytes, (n - n_first) * elem_bytes);
+}
+
 /* Show used entries without asking whether the guest wants a signal. */
 static void flush(struct tq_vq *vq)
 {
 	if (!vq->used || !tq_vq_unpublished(vq))
 		return;
-	if (vq->is_packed)
+	if (vq->is_packed) {
 		tq_vq_packed_show(vq);
-	else
+	} else {
+		if (TQ_UNLIKELY(vq->is_logged))
+			log_entries(vq);
 		__atomic_store_n(&vq->used->idx, vq->taken, __ATOMIC_RELEASE);
+		if (TQ_UNLIKELY(vq->is_logged))
+			tq_vq_log_used(vq, 0, offsetof(struct tq_vring_used, ring));
+	}
 	vq->published = vq->taken;
 }
 
@@ -226,6 +266,15 @@ static void store_avail_event(struct tq_vq *vq, uint16_t event)
 	uint16_t *word = (uint16_t *)(void *)&vq->used->ring[vq->mask + 1];
 
 	__atomic_store_n(word, event, __ATOMIC_RELAXED);
+	if (TQ_UNLIKELY(vq->is_logged))
+		tq_vq_log_used(vq, tq_vring_used_bytes(vq->conf.size, false), sizeof(event));
+}
+
+static void store_used_flags(struct tq_vq *vq, uint16_t flags)
+{
+	__atomic_store_n(&vq->used->flags, flags, __ATOMIC_RELAXED);
+	if (TQ_UNLIKELY(vq->is_logged))
+		tq_vq_log_used(vq, 0, sizeof(flags));
 }
 
 bool tq_vq_kick_enable(struct tq_vq *vq)
@@ -242,7 +291,7 @@ bool tq_vq_kick_enable(struct tq_vq *vq)
 		store_avail_event(vq, vq->avail_seen);
 	/* Also with the event index: a predecessor that was killed may have left the flag behind,
 	 * and the specification wants 0. */
-	__atomic_store_n(&vq->used->flags, 0, __ATOMIC_RELAXED);
+	store_used_flags(vq, 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return tq_vq_look(vq) > 0 || vq->fault;
 }
@@ -259,5 +308,5 @@ void tq_vq_kick_disable(struct tq_vq *vq)
 	if (vq->event_idx)
 		store_avail_event(vq, (uint16_t)(vq->avail_seen - 1));
 	else
-		__atomic_store_n(&vq->used->flags, TQ_VRING_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
+		store_used_flags(vq, TQ_VRING_USED_F_NO_NOTIFY);
 }

@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #include "base/frame.h"
-#include "virtio/mem.h"
+#include "virtio/dirty.h"
 
 #define TQ_VQ_WINDOW 32 /* frames or buffers peeked ahead, a power of two */
 #define TQ_VQ_RX_HEADS_MAX                                                                         \
@@ -36,6 +36,15 @@
 #define TQ_VQ_CHAIN_BYTES_MAX (TQ_FRAME_BYTES_MAX + 12) /* hostile.md D09 */
 
 enum tq_vq_dir { TQ_VQ_TX /* guest sends */, TQ_VQ_RX /* guest receives */ };
+
+/* Where what we write into the guest's memory is told (live migration). */
+struct tq_vq_log {
+	struct tq_dirty *dirty; /* NULL: nobody wants to know */
+	/* SET_VRING_ADDR with the log flag: used ring (packed: event structure) as it is to be
+	 * logged, beside where it lies in the memory table. */
+	bool has_used_gpa;
+	uint64_t used_gpa;
+};
 
 struct tq_vq_conf {
 	enum tq_vq_dir dir;
@@ -49,6 +58,7 @@ struct tq_vq_conf {
 	 * its wrap counter; 16 to 31 the same for the next slot to return, not looked at. */
 	uint32_t avail_index;
 	const struct tq_mem *mem;
+	struct tq_vq_log log;
 };
 
 /* Why a ring is broken; broken rings are quarantined until re-attach. */
@@ -106,6 +116,9 @@ uint32_t tq_vq_stop(struct tq_vq *vq);
  * fault stays.
  * Returns 0; -EFAULT, -EINVAL the ring does not lie in the new table (broken: TQ_VQ_UNMAPPED). */
 int tq_vq_remap(struct tq_vq *vq, const struct tq_mem *mem);
+
+/* Log elsewhere, or no more, from now on; what was written before stands in the old log. */
+void tq_vq_log_set(struct tq_vq *vq, const struct tq_vq_log *log);
 
 /* ---- sending ring ---- */
 /* Number of frames in the window after reading what the guest made available (at most TQ_VQ_WINDOW,

@@ -51,6 +51,8 @@ enum tq_drop_reason tq_vq_chain_walk(struct tq_vq *vq, struct tq_vring_desc firs
 enum tq_drop_reason tq_vq_list_walk(struct tq_vq *vq, const struct tq_vring_desc *list, uint32_t n,
 				    bool write, uint32_t bytes_max, struct tq_vq_chain *ret);
 
+/* Log a part of what vq->used points to, which was written; the ring is logged. */
+void tq_vq_log_used(struct tq_vq *vq, uint64_t offset_bytes, uint64_t len_bytes);
 /* Mark the ring broken and forget its windows. */
 void tq_vq_break(struct tq_vq *vq, enum tq_vq_fault fault);
 /* Split: read the guest's avail index once.  Returns entries not peeked yet; a jump breaks the

@@ -93,7 +93,10 @@ struct tq_vq {
 	/* Region of the last hit. */
 	uint64_t hint_gpa, hint_bytes;
 	uint8_t *hint_host;
-	const struct tq_mem *mem;
+	/* Net header, or more than any buffer has room for: then every frame is delivered the slow
+	 * way (tq_vq_rx_deliver). */
+	uint32_t deliver_bytes;
+	bool is_logged; /* conf.log.dirty is set */
 
 	/* written per burst */
 	uint16_t taken TQ_CACHE_ALIGNED;
@@ -110,6 +113,7 @@ struct tq_vq {
 
 	/* rare */
 	struct tq_vq_conf conf TQ_CACHE_ALIGNED;
+	const struct tq_mem *mem; /* NULL when stopped */
 	/* SET_VRING_BASE was not what memory says; the latter was taken */
 	bool base_differs;
 
@@ -130,8 +134,8 @@ struct tq_vq {
 };
 static_assert(offsetof(struct tq_vq, taken) == 64, "read mostly: one line");
 static_assert(offsetof(struct tq_vq, conf) == 128, "per burst: one line");
-static_assert(offsetof(struct tq_vq, tx) == 192, "rare: one line");
-static_assert(offsetof(struct tq_vq, packed) == 192 + 32 * 256 + 160 * 16 + 64 * 8,
+static_assert(offsetof(struct tq_vq, tx) == 256, "rare: two lines");
+static_assert(offsetof(struct tq_vq, packed) == 256 + 32 * 256 + 160 * 16 + 64 * 8,
 	      "sending window, spill and shadow");
 static_assert(sizeof(struct tq_vq_packed) <= 128, "two lines, the second for lists only");
 static_assert(65536 % TQ_VQ_WINDOW == 0, "slots follow the index over its wrap");
@@ -207,15 +211,16 @@ TQ_INLINE void tq_vq_copy_small(uint8_t *to, const uint8_t *from, uint32_t len_b
 enum tq_rx_result tq_vq_rx_deliver_slow(struct tq_vq *vq, const struct tq_frame *frame);
 
 /* Reserve, write and consume in one: what a worker does per frame.  Nothing is consumed unless
- * TQ_RX_OK. Fast when the frame has at most one guest span and the next buffer is one piece that
- * holds it. */
+ * TQ_RX_OK. Fast when the frame has at most one guest span, the next buffer is one piece that
+ * holds it, and nothing about the ring is special (deliver_bytes). */
 TQ_INLINE enum tq_rx_result tq_vq_rx_deliver(struct tq_vq *vq, const struct tq_frame *frame)
 {
 	const struct tq_vq_buf *b = &vq->rx_buf[vq->rx_first];
 	uint32_t need_bytes = vq->hdr_bytes + frame->len_bytes;
 	uint8_t *to;
 
-	if (TQ_UNLIKELY(vq->rx_n == 0 || b->n_spans != 1 || b->room_bytes < need_bytes ||
+	if (TQ_UNLIKELY(vq->rx_n == 0 || b->n_spans != 1 ||
+			b->room_bytes < vq->deliver_bytes + frame->len_bytes ||
 			frame->n_spans > 1 || frame->copy_bytes == 0))
 		return tq_vq_rx_deliver_slow(vq, frame);
 	to = b->addr;

@@ -142,12 +142,24 @@ static __attribute__((noinline)) void mark_rest(struct tq_vq *vq, uint32_t n_slo
 	}
 }
 
+/* Slots that were marked used: one run, or two where they wrap. */
+static void log_slots(struct tq_vq *vq, uint32_t at, uint32_t n)
+{
+	uint32_t n_first = TQ_MIN(n, size_of(vq) - at);
+	const uint64_t slot_bytes = sizeof(struct tq_packed_desc);
+	struct tq_dirty *dirty = vq->conf.log.dirty;
+
+	tq_dirty_mark_host(dirty, vq->mem, &vq->slot[at], n_first * slot_bytes);
+	if (n > n_first)
+		tq_dirty_mark_host(dirty, vq->mem, vq->slot, (n - n_first) * slot_bytes);
+}
+
 /* First to last, each by one store: whenever we die, what is shown is a whole number of chains from
  * the oldest on. */
 void tq_vq_packed_show(struct tq_vq *vq)
 {
 	struct tq_vq_packed *p = &vq->packed;
-	uint32_t n_moved = 0;
+	uint32_t n_moved = 0, at = p->used.at;
 
 	for (uint16_t i = p->shown; i != vq->taken; i++) {
 		struct tq_vring_used_elem e = vq->used_elem[i & vq->used_mask];
@@ -164,6 +176,8 @@ void tq_vq_packed_show(struct tq_vq *vq)
 		n_moved += n_slots;
 	}
 	tq_assert(n_moved <= p->n_slots);
+	if (TQ_UNLIKELY(vq->is_logged))
+		log_slots(vq, at, n_moved);
 	p->shown = vq->taken;
 	p->n_slots -= n_moved;
 	p->n_moved = TQ_MIN(p->n_moved + n_moved, size_of(vq));
@@ -186,18 +200,24 @@ uint32_t tq_vq_packed_base(const struct tq_vq *vq)
 
 /* ---- kicks ---- */
 
+static void store_event(struct tq_vq *vq, uint16_t off_wrap, uint16_t flags)
+{
+	tq_packed_store_event(vq->device_event, off_wrap, flags);
+	if (TQ_UNLIKELY(vq->is_logged))
+		tq_vq_log_used(vq, 0, sizeof(struct tq_packed_event));
+}
+
 void tq_vq_packed_kick_arm(struct tq_vq *vq)
 {
 	if (vq->event_idx)
-		tq_packed_store_event(vq->device_event, tq_packed_off_wrap(vq->packed.avail),
-				      TQ_PACKED_EVENT_DESC);
+		store_event(vq, tq_packed_off_wrap(vq->packed.avail), TQ_PACKED_EVENT_DESC);
 	else
-		tq_packed_store_event(vq->device_event, 0, TQ_PACKED_EVENT_ENABLE);
+		store_event(vq, 0, TQ_PACKED_EVENT_ENABLE);
 }
 
 void tq_vq_packed_kick_disarm(struct tq_vq *vq)
 {
-	tq_packed_store_event(vq->device_event, 0, TQ_PACKED_EVENT_DISABLE);
+	store_event(vq, 0, TQ_PACKED_EVENT_DISABLE);
 }
 
 /* ---- available descriptors ---- */

@@ -220,6 +220,9 @@ static void cursor_put(struct cursor *c, const uint8_t *from, uint32_t bytes)
 		piece_bytes = TQ_MIN(bytes, c->span->len_bytes - c->offset);
 		/* Source and target may be the same guest memory (D15). */
 		memmove(c->span->addr + c->offset, from, piece_bytes);
+		if (TQ_UNLIKELY(c->vq->is_logged))
+			tq_dirty_mark_host(c->vq->conf.log.dirty, c->vq->mem,
+					   c->span->addr + c->offset, piece_bytes);
 		from += piece_bytes;
 		bytes -= piece_bytes;
 		c->offset += piece_bytes;
