@@ -31,7 +31,7 @@
 
 static const struct sched_peer *const peer[PEERS] = { &sched_peer_tqos, &sched_peer_rte,
 						      &sched_peer_drr };
-static const char *const shape_name[SHAPE_N] = { "link", "limits", "maxima", "guaranteed" };
+static const char *const shape_name[SHAPE_N] = { "link", "limits", "maxima", "guaranteed", "due" };
 
 struct row {
 	struct sched_load load;
@@ -129,7 +129,7 @@ static void add_rows(struct bench *b, bool quick)
 	for (int shape = 0; shape < SHAPE_N; shape++) {
 		for (uint32_t c = 0; c < TQ_ARRAY_LEN(classes); c++) {
 			for (uint32_t f = 0; f < TQ_ARRAY_LEN(frames); f++)
-				if (shape == SHAPE_MAX
+				if (shape == SHAPE_MAX || shape == SHAPE_DUE
 					    ? f == 0
 					    : !quick || shape == SHAPE_LINK || frames[f] == 2)
 					add_row(b, (enum sched_shape)shape, classes[c], 64,
@@ -191,6 +191,8 @@ static void print_notes(const struct bench *b)
 	       "limits: max and pps on all levels, none binds.\n"
 	       "maxima: those of the classes bind, each frame is due at its own time.\n"
 	       "guaranteed: every class has a min, the link binds.\n"
+	       "due: one port has all classes, mins of 1 to 1000, 97 %% of the link: many are due "
+	       "at once.\n"
 	       "What a frame's cycles are of (its own work, copies, is in none):\n");
 	for (uint32_t k = 0; k < b->n_peers; k++)
 		printf("* %s: %s\n", peer[k]->name, peer[k]->counted);
@@ -288,7 +290,7 @@ int main(int argc, char **argv)
 	mallopt(M_MMAP_THRESHOLD, 65536);
 	add_rows(&b, ours);
 	if (b.n_rows == 0) {
-		fprintf(stderr, "sched_bench: --shape link, limits, maxima or guaranteed\n");
+		fprintf(stderr, "sched_bench: --shape link, limits, maxima, guaranteed or due\n");
 		return 2;
 	}
 	run(&b);

@@ -21,6 +21,7 @@ enum sched_shape {
 	SHAPE_LIMITS,     /* max and pps on every node, a link capacity; none of them binds */
 	SHAPE_MAX,        /* the maxima of the classes bind, at half of the link together */
 	SHAPE_GUARANTEED, /* every class has a min, half of the link together; the link binds */
+	SHAPE_DUE, /* one port has all classes, mins of 1 to 1000, 97 % of the link; it binds */
 	SHAPE_N
 };
 

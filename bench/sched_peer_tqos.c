@@ -28,6 +28,14 @@ static void die(const char *what)
 	exit(1);
 }
 
+/* Of class i of SHAPE_DUE: 1, 10, 100, 1000; in the mean 277.75. */
+static uint64_t due_min_bytes_s(const struct sched_load *l, uint32_t i)
+{
+	static const uint32_t parts[] = { 1, 10, 100, 1000 };
+
+	return CAPACITY_BYTES_S * 97 / 100 * 4 / 1111 * parts[i % 4] / l->classes;
+}
+
 /* below: classes under this node. */
 static struct tq_node_params params(const struct sched_load *l, uint32_t i, uint32_t below,
 				    bool leaf)
@@ -45,6 +53,8 @@ static struct tq_node_params params(const struct sched_load *l, uint32_t i, uint
 		p.burst_bytes = (uint64_t)l->frames * l->frame_bytes;
 	} else if (l->shape == SHAPE_GUARANTEED) {
 		p.min_bytes_s = half_bytes_s;
+	} else if (l->shape == SHAPE_DUE) {
+		p.min_bytes_s = leaf ? due_min_bytes_s(l, i) : CAPACITY_BYTES_S * 97 / 100;
 	}
 	return p;
 }
@@ -57,11 +67,18 @@ static uint32_t add(struct ours *o, uint32_t parent, uint32_t i, uint32_t below,
 	return o->next_node++;
 }
 
-/* Ten classes a port and ten ports a tenant; 10 classes: one tenant, two ports of five. */
+/* Ten classes a port and ten ports a tenant; 10 classes: one tenant, two ports of five. Due: one
+ * tenant with one port. */
 static void add_tree(struct ours *o, uint32_t *ret_leaf)
 {
-	const uint32_t n = o->load.classes, classes = n <= 10 ? n / 2 : 10;
-	const uint32_t ports = n <= 10 ? 2 : 10, tenants = n / classes / ports;
+	const uint32_t n = o->load.classes;
+	uint32_t classes = n <= 10 ? n / 2 : 10, ports = n <= 10 ? 2 : 10, tenants;
+
+	if (o->load.shape == SHAPE_DUE) {
+		classes = n;
+		ports = 1;
+	}
+	tenants = n / classes / ports;
 
 	for (uint32_t t = 0, c = 0; t < tenants; t++) {
 		uint32_t tenant = add(o, TQ_NODE_NONE, t, ports * classes, false);

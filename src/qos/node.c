@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define LIMIT_MAX (1U << 24)
+/* A node of deadlines comes from a list of more than TQ_DEADLINE_LIST_MAX. */
+#define DEADLINE_SHARE (TQ_DEADLINE_LIST_MAX / 2)
 
 /* Take bytes from the arena; with a NULL base only count. */
 static void *carve(char *base, size_t *used_bytes, size_t n, size_t size_bytes)
@@ -32,6 +34,7 @@ static size_t layout(struct tq_sched *s, char *base)
 	s->parent = carve(base, &used, (n + 1) * l, sizeof(*s->parent));
 	s->band = carve(base, &used, n * l, sizeof(*s->band));
 	s->calendar = carve(base, &used, s->calendars.n * l, sizeof(*s->calendar));
+	s->deadlines.node = carve(base, &used, s->deadlines.n, sizeof(*s->deadlines.node));
 	s->queue = carve(base, &used, s->n_queues, sizeof(*s->queue));
 	s->cold = carve(base, &used, n, sizeof(*s->cold));
 	s->stats = carve(base, &used, n, sizeof(*s->stats));
@@ -67,6 +70,8 @@ int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s)
 	s->bands = (struct tq_ids){ .free = TQ_ID_NONE, .n = s->n_nodes };
 	s->calendars = (struct tq_ids){ .free = TQ_ID_NONE,
 					.n = s->n_nodes / (TQ_SCHED_BAND_LIST_MAX + 1) + 1 };
+	s->deadlines = (struct tq_deadline_pool){ .free = TQ_DEADLINE_NONE,
+						  .n = s->n_nodes * s->n_links / DEADLINE_SHARE };
 	s->picked = TQ_QUEUE_NONE;
 	/* calloc of a large arena is mapped, not written: pages of nodes that never exist stay
 	 * absent. */

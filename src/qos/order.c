@@ -117,8 +117,7 @@ static void guar_insert(struct tq_sched *s, uint32_t node, uint32_t inst, struct
 		tq_wheel_add(&s->later, it, inst, i->g_ns + p->offset_ns, now_ns);
 	} else {
 		i->guar.key = i->g_ns + share_ns(s->node[node].inv_min, i->piece_bytes);
-		i->guar.slot = TQ_SLOT_LIST;
-		tq_items_insert(it, &p->due_first, inst);
+		tq_deadline_insert(&p->due, &s->deadlines, it, inst);
 	}
 }
 
@@ -127,8 +126,8 @@ static void guar_remove(struct tq_sched *s, uint32_t inst, struct tq_parent *p)
 	struct tq_items it = tq_tree_guar_items(s);
 	struct tq_inst *i = &s->inst[inst];
 
-	if (i->guar.slot == TQ_SLOT_LIST)
-		tq_items_remove(it, &p->due_first, inst);
+	if (tq_deadline_has(&i->guar))
+		tq_deadline_remove(&p->due, &s->deadlines, it, inst);
 	else if (i->guar.slot != TQ_SLOT_OUT)
 		tq_wheel_remove(&s->later, it, inst);
 	i->guar.slot = TQ_SLOT_OUT;
@@ -146,13 +145,13 @@ static uint64_t guar_clock(struct tq_sched *s, struct tq_parent *p, uint32_t lin
 	uint32_t node, piece_bytes = p->piece_bytes;
 
 	tq_assert(p->offset_ns <= now_ns);
-	if (p->due_first == TQ_ITEM_NONE)
+	if (p->due.first == TQ_ITEM_NONE)
 		return vt_ns;
-	i = &s->inst[p->due_first];
+	i = &s->inst[p->due.first];
 	if (vt_ns <= i->g_ns + ARREARS_NS)
 		return vt_ns;
 	late_ns = vt_ns - i->g_ns;
-	node = p->due_first - link * s->n_nodes;
+	node = p->due.first - link * s->n_nodes;
 	if (s->node[node].parent != TQ_NODE_NONE)
 		piece_bytes = s->inst[tq_tree_inst(s, s->node[node].parent, link)].piece_bytes;
 	/* Two frames, of whichever sibling has the longest: one that blocks it, and its own. Short
@@ -174,10 +173,10 @@ uint32_t tq_order_choose(struct tq_sched *s, struct tq_parent *p, uint32_t link,
 	uint32_t inst;
 
 	tq_assert(p->n && p->ready);
-	if (p->due_first != TQ_ITEM_NONE) {
+	if (p->due.first != TQ_ITEM_NONE) {
 		guar_clock(s, p, link, now_ns);
 		*ret_guaranteed = true;
-		return p->due_first;
+		return p->due.first;
 	}
 	*ret_guaranteed = false;
 	b = tq_tree_band(s, p->band[__builtin_ctz(p->ready)], link);
@@ -323,7 +322,7 @@ void tq_order_release_due(struct tq_sched *s, uint64_t now_ns)
 		node = inst % s->n_nodes;
 		/* The parent's clock may have been put back since. */
 		guar_insert(s, node, inst, tq_tree_up(s, &s->node[node], link), now_ns);
-		if (s->inst[inst].guar.slot == TQ_SLOT_LIST)
+		if (tq_deadline_has(&s->inst[inst].guar))
 			tq_turn_enter(s, node, link);
 	}
 }
@@ -395,7 +394,8 @@ void tq_order_parent_init(struct tq_sched *s, uint32_t par)
 	for (l = 0; l < s->n_links; l++) {
 		struct tq_parent *p = tq_tree_parent(s, par, l);
 
-		*p = (struct tq_parent){ .due_first = TQ_ITEM_NONE };
+		*p = (struct tq_parent){ .due = { .first = TQ_ITEM_NONE,
+						  .root = TQ_DEADLINE_NONE } };
 		for (k = 0; k < TQ_SCHED_PRIORITIES; k++)
 			p->band[k] = TQ_ID_NONE;
 	}

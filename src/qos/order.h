@@ -10,7 +10,8 @@
  *                children: a list in order, exact. Many: a calendar, whose slots round S down.
  *          drr   a circle: a child goes while its deficit is positive, then gets a quantum q and
  *                waits for its next round.
- *          guarantees: G <= vt is due, by deadline G + L/min.
+ *          guarantees: G <= vt is due, by deadline G + L/min; of many that are due together, by
+ *                deadlines that may be early by 2^16 ns (deadline.h).
  * Source:  SFQ (Goyal, Vin, Cheng 1996); QFQ (Checconi, Rizzo, Valente 2013); DRR (Shreedhar,
  *          Varghese 1996) with the surplus kept.
  * Bound:   Q = TQ_SCHED_QUANTUM_BYTES, M_i = (Q - 1 + L_i) / w_i the longest turn of i in tags.
@@ -40,12 +41,6 @@ TQ_INLINE uint32_t tq_order_head(const struct tq_sched *s, const struct tq_band 
 	if (b->calendar == TQ_ID_NONE)
 		return b->first;
 	return tq_calendar_first(tq_tree_calendar(s, b, link), b->v);
-}
-
-/* After the one whose guarantee is due first; the same: it is the only one. */
-TQ_INLINE uint32_t tq_order_due_next(const struct tq_sched *s, const struct tq_parent *p)
-{
-	return s->inst[p->due_first].guar.next;
 }
 
 /* The child whose turn it is; *ret_guaranteed: by its guarantee, else by its share. Not empty. */

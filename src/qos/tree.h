@@ -25,6 +25,7 @@
 #include "base/limits.h"
 #include "qos/bucket.h"
 #include "qos/calendar.h"
+#include "qos/deadline.h"
 #include "qos/heap.h"
 #include "qos/items.h"
 #include "qos/sched.h"
@@ -53,7 +54,8 @@
 /* Not by time. */
 #define TQ_SCHED_FAR_NS (1ULL << 62)
 
-/* Where an instance is, in the slot of its items; else the slot of a calendar or of the wheel. */
+/* Where an instance is, in the slot of its items; else the slot of a calendar or of the wheel, or
+ * the place among deadlines (deadline.h). */
 #define TQ_SLOT_OUT UINT32_MAX
 #define TQ_SLOT_LIST (UINT32_MAX - 1)
 
@@ -87,11 +89,11 @@ static_assert(sizeof(struct tq_band) == 32, "half a cache line");
 
 /* What a node with children, or the root of a link, has on a link. */
 struct tq_parent {
-	uint64_t offset_ns;   /* of the clock of the children's guarantees: vt = now - offset */
-	uint32_t n;           /* runnable children */
-	uint32_t due_first;   /* of these, those whose guarantee is due, by deadline */
-	uint32_t piece_bytes; /* root: the largest turn of late */
-	uint8_t ready;        /* bit per priority: somebody is runnable */
+	uint64_t offset_ns;      /* of the clock of the children's guarantees: vt = now - offset */
+	uint32_t n;              /* runnable children */
+	struct tq_deadlines due; /* of these, those whose guarantee is due */
+	uint32_t piece_bytes;    /* root: the largest turn of late */
+	uint8_t ready;           /* bit per priority: somebody is runnable */
 	uint32_t band[TQ_SCHED_PRIORITIES];
 } TQ_CACHE_ALIGNED;
 
@@ -253,6 +255,7 @@ struct tq_sched {
 	struct tq_band_conf *band_conf;
 	struct tq_rx_turns *rx; /* shape [n_nodes] */
 	struct tq_ids parents, bands, calendars;
+	struct tq_deadline_pool deadlines; /* shared by the parents on all links */
 	void *arena;
 	struct tq_wheel timers; /* nodes without credit, receivers */
 	struct tq_wheel later;  /* instances whose guarantee is not due */

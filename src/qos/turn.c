@@ -112,7 +112,7 @@ void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 			tq_order_choose(s, p, link, now_ns, &by_guarantee) - link * s->n_nodes;
 		n = &s->node[t->node[depth]];
 		guaranteed |= (uint32_t)by_guarantee << depth++;
-		rush |= by_guarantee && p->due_first != tq_order_due_next(s, p);
+		rush |= by_guarantee && p->due.n > 1;
 		limited |= n->limited;
 		tq_assert(tq_tree_may(n) && !n->parked);
 		par = n->par;
