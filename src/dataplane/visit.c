@@ -9,8 +9,16 @@ enum visit_end {
 	VISIT_BLOCKED, /* the head waits for buffers or room; the ring is on a waiter list */
 };
 
+/* What the frames of a visit that go where its head goes have in common. */
+struct way {
+	uint64_t addrs_8; /* the first 8 bytes of the addresses, and the last 4 */
+	uint32_t addrs_4;
+	uint32_t frame_bytes_max; /* 0: each frame has to be looked at */
+};
+
 struct visit {
 	const struct tq_pick *pick;
+	struct way way;
 	uint64_t charged_bytes; /* against the budget */
 	uint64_t pulled_bytes;  /* L2, against TQ_VISIT_BYTES_MAX */
 	uint32_t frames;        /* charged */
@@ -39,47 +47,25 @@ static void count_drop(struct tq_ring *ring, enum tq_drop_reason reason)
 	ring->port->counters.drops[reason]++;
 }
 
-static void charge(struct tq_worker *w, struct visit *v, const struct tq_frame *frame)
+/* A frame that its receiver did not take. Returns false when it has to wait. */
+static bool refused(struct tq_worker *w, struct tq_ring *ring, struct visit *v, struct tq_ring *rx,
+		    enum tq_rx_result result)
 {
-	v->charged_bytes += tq_charge_bytes(w->snap->accounting, frame->len_bytes);
-	v->frames++;
-}
-
-/* Returns false when the head has to wait. */
-static bool pull_unicast(struct tq_worker *w, struct tq_ring *ring, struct visit *v, uint32_t dst,
-			 const struct tq_frame *frame)
-{
-	struct tq_ring *rx = tq_rx_ring(w, dst, ring->index / 2);
 	enum tq_drop_reason reason = TQ_DROP_RECEIVER_DOWN;
 
-	if (TQ_LIKELY(rx)) {
-		uint64_t descs = rx->vq.stats.descs;
-		enum tq_rx_result result = tq_vq_rx_deliver(&rx->vq, frame);
-
-		v->descs += (uint32_t)(rx->vq.stats.descs - descs);
-		if (TQ_LIKELY(result == TQ_RX_OK)) {
-			tq_touch(w, rx);
-			tq_count_delivered(rx, frame->len_bytes);
-			tq_note_delivery(w, ring, dst);
-			ring->port->counters.tx_delivered_frames++;
-			charge(w, v, frame);
-			count_taken(ring, v, frame);
-			return true;
-		}
-		if (tq_vq_unpublished(&rx->vq)) /* bad chains were returned */
-			tq_touch(w, rx);
-		if (result == TQ_RX_EMPTY) {
-			if (tq_block_on_ring(w, ring, rx))
-				return false;
-			reason = TQ_DROP_RECEIVER_FULL;
-		} else if (result == TQ_RX_TOO_LONG) {
-			reason = TQ_DROP_TOO_LONG;
-		} else {
-			tq_ring_broken(w, rx);
-		}
+	if (rx && tq_vq_unpublished(&rx->vq)) /* bad chains were returned */
+		tq_touch(w, rx);
+	if (rx && result == TQ_RX_EMPTY) {
+		if (tq_block_on_ring(w, ring, rx))
+			return false;
+		reason = TQ_DROP_RECEIVER_FULL;
+	} else if (rx && result == TQ_RX_TOO_LONG) {
+		reason = TQ_DROP_TOO_LONG;
+	} else if (rx) {
+		tq_ring_broken(w, rx);
 	}
 	count_drop(ring, reason);
-	count_taken(ring, v, frame);
+	count_taken(ring, v, tq_vq_tx_frame(&ring->vq, v->done));
 	return true;
 }
 
@@ -93,7 +79,9 @@ static bool pull_flood(struct tq_worker *w, struct tq_ring *ring, struct visit *
 			tq_block_on_device(w, ring, device);
 			return false;
 		}
-		charge(w, v, frame); /* once, however many visits its copies take */
+		/* once, however many visits its copies take */
+		v->charged_bytes += tq_charge_bytes(w->snap->accounting, frame->len_bytes);
+		v->frames++;
 	}
 	if (tq_flood_copies(w, ring, frame, TQ_FLOOD_COPIES_VISIT))
 		v->done++;
@@ -105,6 +93,38 @@ static bool has_budget(const struct visit *v)
 {
 	return v->frames < v->pick->budget_frames && v->charged_bytes <= v->pick->budget_bytes &&
 	       !v->enough;
+}
+
+TQ_INLINE struct way addresses_of(const struct tq_frame *frame)
+{
+	struct way way = { 0 };
+
+	memcpy(&way.addrs_8, frame->copy, sizeof(way.addrs_8));
+	memcpy(&way.addrs_4, frame->copy + sizeof(way.addrs_8), sizeof(way.addrs_4));
+	return way;
+}
+
+/* Where the addresses alone decide, tq_classify() of one frame has said it for all that have the
+ * same: the class does not depend on the rest of them, and there is no tag to be looked at. */
+static struct way way_of(const struct tq_worker *w, const struct tq_ring *ring,
+			 const struct tq_frame *frame)
+{
+	const struct tq_snap_port *sp = &w->snap->port[ring->port->id];
+	struct way way = addresses_of(frame);
+
+	if (!tq_eth_is_tagged(frame->copy) &&
+	    (!sp->classifier || sp->queue_slot[ring->index / 2] != TQ_CLASS_SLOT_NONE))
+		way.frame_bytes_max = w->snap->network[sp->network].frame_bytes_max;
+	return way;
+}
+
+TQ_INLINE bool goes_the_way(const struct visit *v, const struct tq_frame *frame)
+{
+	const struct way way = addresses_of(frame);
+
+	return way.addrs_8 == v->way.addrs_8 && way.addrs_4 == v->way.addrs_4 &&
+	       frame->len_bytes <= v->way.frame_bytes_max && !frame->drop &&
+	       !tq_eth_is_tagged(frame->copy);
 }
 
 /* Is the next frame of the window part of this visit? Malformed and refused frames end it: settle
@@ -120,12 +140,80 @@ static bool fits_visit(struct tq_worker *w, struct tq_ring *ring, struct visit *
 		v->first = false;
 		return true;
 	}
+	if (goes_the_way(v, frame))
+		return true;
 	if (tq_classify(w, ring, frame, &dest) != TQ_DROP_NONE || dest.bind ||
 	    dest.leaf != v->pick->head.leaf || dest.link != v->pick->head.link ||
 	    dest.rx != v->pick->head.rx)
 		return false;
 	ring->head_dst = dest.dst;
+	v->way = way_of(w, ring, frame);
 	return true;
+}
+
+/* Frames of a visit to one receiver, not counted yet. */
+struct run {
+	uint32_t frames, bytes, descs;
+	uint64_t charged_bytes; /* of the visit */
+	uint64_t rx_descs;      /* those of the receiver before */
+};
+
+static void count_run(struct tq_worker *w, struct tq_ring *ring, struct visit *v,
+		      struct tq_ring *rx, const struct run *run)
+{
+	struct tq_port_counters *c = &ring->port->counters;
+
+	v->descs += run->descs + (uint32_t)(rx->vq.stats.descs - run->rx_descs);
+	if (!run->frames)
+		return;
+	tq_touch(w, rx);
+	tq_note_delivery(w, ring, ring->head_dst);
+	rx->port->counters.rx_frames += run->frames;
+	rx->port->counters.rx_bytes += run->bytes;
+	c->tx_delivered_frames += run->frames;
+	c->tx_frames += run->frames;
+	c->tx_bytes += run->bytes;
+	c->tx_descs += run->descs;
+	v->charged_bytes = run->charged_bytes;
+	v->frames += run->frames;
+	v->done += run->frames;
+	v->pulled_bytes += run->bytes;
+}
+
+/* From the next frame of the window on, which is part of this visit: those that go the same way,
+ * for as long as budget and bounds of the visit and the receiver's buffers allow. Nothing but the
+ * rings is written before the last of them. Returns false when the next one has to wait. */
+static bool pull_run(struct tq_worker *w, struct tq_ring *ring, struct visit *v, uint32_t n)
+{
+	const struct tq_pick *pick = v->pick;
+	const enum tq_accounting accounting = w->snap->accounting;
+	struct tq_ring *rx = tq_rx_ring(w, ring->head_dst, ring->index / 2);
+	struct run run = { .charged_bytes = v->charged_bytes };
+	enum tq_rx_result result;
+	uint64_t descs_max;
+
+	if (TQ_UNLIKELY(!rx))
+		return refused(w, ring, v, NULL, TQ_RX_BROKEN);
+	run.rx_descs = rx->vq.stats.descs;
+	descs_max = TQ_VISIT_DESCS_MAX - v->descs + run.rx_descs;
+	do {
+		const struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, v->done + run.frames);
+
+		if (run.frames > 0 && !goes_the_way(v, frame))
+			break;
+		result = tq_vq_rx_deliver(&rx->vq, frame);
+		if (TQ_UNLIKELY(result != TQ_RX_OK))
+			break;
+		run.frames++;
+		run.bytes += frame->len_bytes;
+		run.descs += frame->n_descs;
+		run.charged_bytes += tq_charge_bytes(accounting, frame->len_bytes);
+	} while (v->done + run.frames < n && v->frames + run.frames < pick->budget_frames &&
+		 run.charged_bytes <= pick->budget_bytes &&
+		 run.descs + rx->vq.stats.descs < descs_max &&
+		 v->pulled_bytes + run.bytes < TQ_VISIT_BYTES_MAX);
+	count_run(w, ring, v, rx, &run);
+	return result == TQ_RX_OK || refused(w, ring, v, rx, result);
 }
 
 static enum visit_end pull_window(struct tq_worker *w, struct tq_ring *ring, struct visit *v)
@@ -141,7 +229,7 @@ static enum visit_end pull_window(struct tq_worker *w, struct tq_ring *ring, str
 		if (!fits_visit(w, ring, v, frame))
 			break;
 		if (TQ_LIKELY(ring->head_dst != TQ_DST_FLOOD))
-			pulled = pull_unicast(w, ring, v, ring->head_dst, frame);
+			pulled = pull_run(w, ring, v, n);
 		else
 			pulled = pull_flood(w, ring, v, frame);
 		if (!pulled)
@@ -224,6 +312,7 @@ static void visit(struct tq_worker *w, const struct tq_pick *pick, uint64_t *sin
 	bool ready = false;
 
 	tq_assert(ring->state == TQ_RING_SCHEDULED && ring->vq.fault == TQ_VQ_OK);
+	v.way = way_of(w, ring, tq_vq_tx_frame(&ring->vq, 0));
 	end = pull(w, ring, &v);
 	if (end == VISIT_MORE) {
 		ready = tq_settle(w, ring);
