@@ -110,6 +110,11 @@ soak: setup-check
 	@scripts/setup-build $(BUILD)/check -Dasserts=true -Dwerror=true >/dev/null
 	@$(BUILD)/check/tests/model/soak $(TIME) $(SEED)
 
+# The matrix of front-ends: minutes, and packages that are unpacked below build/cache.
+interop: setup-check
+	@scripts/setup-build $(BUILD)/check -Dasserts=true -Dwerror=true >/dev/null
+	@TQ_BUILD_DIR=$(abspath $(BUILD))/check tests/interop/interop --out $(BUILD)/interop $(T)
+
 clean:
 	rm -rf $(BUILD)
 
@@ -127,10 +132,12 @@ help:
 	@echo 'make bench-peers            tqosd beside OVS-DPDK and testpmd, 5 rounds: table, JSON, SVG'
 	@echo 'make fuzz T=NAME [TIME=60]  libFuzzer on one target; without T the list of targets'
 	@echo 'make soak [TIME=60 SEED=N]  the scheduler on random trees against its references'
+	@echo 'make interop [T=WORD]       matrix of front-ends: PASS, FAIL, SKIP and why; T="--list" names cells'
 	@echo 'make install                to DESTDIR/PREFIX (PREFIX=$(PREFIX))'
 	@echo 'make clean                  remove $(BUILD)'
 	@echo 'What is missing on the machine is installed first (as root), or the one command is printed:'
 	@echo 'scripts/bootstrap.sh --dry-run says what and why.'
 
 .PHONY: all setup-build setup-run setup-check setup-clang demo install check build-check check-full \
-	lint format asan ubsan fuzz soak bench bench-peers bench-sched setup-peers clean help
+	lint format asan ubsan fuzz soak bench bench-peers bench-sched setup-peers interop \
+	clean help

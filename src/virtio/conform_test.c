@@ -251,8 +251,10 @@ static uint32_t random_common(const struct rig *g, struct tq_vring_desc *d, bool
 {
 	uint32_t n = 1 + rnd(rnd(8) ? 6 : 40);
 
+	*ret_in_table = rnd(3) == 0;
 	for (uint32_t i = 0; i < n; i++) {
-		bool wrong = rnd(80) == 0;
+		/* In a table to be sent a wrong WRITE is one thing split, another packed. */
+		bool wrong = rnd(80) == 0 && (write || !*ret_in_table);
 
 		d[i] = (struct tq_vring_desc){
 			.addr = random_gpa(g),
@@ -261,7 +263,6 @@ static uint32_t random_common(const struct rig *g, struct tq_vring_desc *d, bool
 			.next = (uint16_t)(i + 1),
 		};
 	}
-	*ret_in_table = rnd(3) == 0;
 	return n;
 }
 

@@ -317,7 +317,10 @@ static const struct row tx_rows[] = {
 	  .d = { { AT_TABLE, 0, 16, IND, 0 } },
 	  .table = { { AT_SIDE, 0, HDR + 60, WR, 0 } },
 	  .drop = TQ_DROP_BAD_CHAIN,
-	  .n_descs = 2 },
+	  .n_descs = 2,
+	  .packed = OTHER, /* DPDK's driver does this */
+	  .packed_n_descs = 2,
+	  .packed_frame_bytes = 60 },
 };
 
 /* Receiving: WRITE is added to every descriptor of the row. */

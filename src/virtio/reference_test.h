@@ -151,7 +151,10 @@ static inline uint32_t ref_walk_list(struct ref_chain *c, const struct tq_mem *m
 		uint32_t len = (uint32_t)d[i].rest;
 
 		c->n_descs += in_table;
-		if (i == limit || (ref_flags(&d[i]) & 4) || !(ref_flags(&d[i]) & 2) == write)
+		if (i == limit || (ref_flags(&d[i]) & 4))
+			return n_slots;
+		/* In a table to be sent WRITE says nothing: DPDK's driver sets it. */
+		if (!(ref_flags(&d[i]) & 2) == write && (write || !in_table))
 			return n_slots;
 		total += len;
 		if (total > bytes_max && !write) {
