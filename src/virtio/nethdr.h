@@ -25,6 +25,7 @@
 #define TQ_VIRTIO_F_EVENT_IDX 29
 #define TQ_VHOST_USER_F_PROTOCOL_FEATURES 30
 #define TQ_VIRTIO_F_VERSION_1 32
+#define TQ_VIRTIO_F_ACCESS_PLATFORM 33 /* addresses are those of the guest's IOMMU */
 #define TQ_VIRTIO_F_RING_PACKED 34
 #define TQ_VIRTIO_F_IN_ORDER 35 /* never offered: docs/decisions/0014-packed-rings.md */
 

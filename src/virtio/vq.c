@@ -52,24 +52,91 @@ static bool is_aligned(const struct tq_vq *vq, uint64_t desc, uint64_t avail, ui
 	return desc % 16 == 0 && avail % (vq->is_packed ? 4 : 2) == 0 && used % 4 == 0;
 }
 
-/* Set the three pointers under vq->mem.  Returns 0, -EINVAL alignment, -EFAULT; pointers NULL
- * then. */
+struct ring_bytes {
+	uint64_t desc, avail, used;
+};
+
+static struct ring_bytes ring_bytes(const struct tq_vq *vq)
+{
+	const uint32_t size = vq->conf.size;
+	const uint64_t event = sizeof(struct tq_packed_event);
+
+	if (vq->is_packed)
+		return (struct ring_bytes){ tq_vring_desc_bytes(size), event, event };
+	return (struct ring_bytes){ tq_vring_desc_bytes(size),
+				    tq_vring_avail_bytes(size, vq->event_idx),
+				    tq_vring_used_bytes(size, vq->event_idx) };
+}
+
+/* One part of a ring by the guest's IOMMU.  All pages are looked at, so that all are asked for.
+ * Returns 0; -EAGAIN a page is missing; -EFAULT one is refused, or they are not one piece of
+ * ours. */
+static int part_iova(struct tq_vq *vq, uint64_t iova, uint64_t len_bytes, uint8_t perm,
+		     uint8_t **ret)
+{
+	uint8_t *first = NULL;
+	uint64_t done_bytes = 0;
+	int r = 0;
+
+	if (iova > UINT64_MAX - len_bytes)
+		return -EFAULT;
+	while (done_bytes < len_bytes) {
+		const uint64_t at = iova + done_bytes;
+		bool refused = false;
+		const struct tq_iotlb_entry *e = tq_iotlb_find(vq->conf.iotlb, at, perm, &refused);
+
+		if (refused)
+			return -EFAULT;
+		if (!e) {
+			vq->missing = true;
+			r = -EAGAIN;
+			done_bytes += TQ_IOTLB_PAGE_BYTES - at % TQ_IOTLB_PAGE_BYTES;
+			continue;
+		}
+		if (done_bytes == 0)
+			first = e->host + (at - e->iova);
+		else if (r == 0 && e->host + (at - e->iova) != first + done_bytes)
+			return -EFAULT;
+		done_bytes += e->size_bytes - (at - e->iova);
+	}
+	*ret = first;
+	return r;
+}
+
+/* Where the parts of the ring are.  Returns 0, -EAGAIN, -EFAULT. */
+static int find_parts(struct tq_vq *vq, uint8_t **ret_desc, uint8_t **ret_avail, uint8_t **ret_used)
+{
+	const struct tq_vq_conf *c = &vq->conf;
+	const struct ring_bytes n = ring_bytes(vq);
+	const uint8_t rw = TQ_IOTLB_READ | TQ_IOTLB_WRITE;
+	int a, b, d;
+
+	if (!c->iotlb) {
+		*ret_desc = tq_mem_user(vq->mem, c->desc_user_addr, n.desc);
+		*ret_avail = tq_mem_user(vq->mem, c->avail_user_addr, n.avail);
+		*ret_used = tq_mem_user(vq->mem, c->used_user_addr, n.used);
+		return *ret_desc && *ret_avail && *ret_used ? 0 : -EFAULT;
+	}
+	a = part_iova(vq, c->desc_user_addr, n.desc, vq->is_packed ? rw : TQ_IOTLB_READ, ret_desc);
+	b = part_iova(vq, c->avail_user_addr, n.avail, TQ_IOTLB_READ, ret_avail);
+	d = part_iova(vq, c->used_user_addr, n.used, rw, ret_used);
+	if (a == -EFAULT || b == -EFAULT || d == -EFAULT)
+		return -EFAULT;
+	return a || b || d ? -EAGAIN : 0;
+}
+
+/* Set the three pointers under vq->mem.  Returns 0, -EINVAL alignment, -EFAULT, -EAGAIN not
+ * translatable yet; pointers NULL then. */
 static int translate_ring(struct tq_vq *vq)
 {
 	const struct tq_vq_conf *conf = &vq->conf;
-	const uint64_t event_bytes = sizeof(struct tq_packed_event);
-	uint64_t avail_bytes = vq->is_packed ? event_bytes
-					     : tq_vring_avail_bytes(conf->size, vq->event_idx);
-	uint64_t used_bytes = vq->is_packed ? event_bytes
-					    : tq_vring_used_bytes(conf->size, vq->event_idx);
-	uint8_t *desc = tq_mem_user(vq->mem, conf->desc_user_addr, tq_vring_desc_bytes(conf->size));
-	uint8_t *avail = tq_mem_user(vq->mem, conf->avail_user_addr, avail_bytes);
-	uint8_t *used = tq_mem_user(vq->mem, conf->used_user_addr, used_bytes);
+	uint8_t *desc, *avail, *used;
+	int r = find_parts(vq, &desc, &avail, &used);
 
 	forget_ring(vq);
 	vq->hint_bytes = 0;
-	if (!desc || !avail || !used)
-		return -EFAULT;
+	if (r)
+		return r;
 	/* What counts for our loads is the host's alignment, which a front-end's offsets can
 	 * spoil. */
 	if (!is_aligned(vq, (uintptr_t)desc, (uintptr_t)avail, (uintptr_t)used))
@@ -106,6 +173,25 @@ void tq_vq_log_set(struct tq_vq *vq, const struct tq_vq_log *log)
 	vq->deliver_bytes = vq->is_logged ? DELIVER_SLOWLY : vq->hdr_bytes;
 }
 
+/* Where to resume, of a ring that is mapped.  Returns 0; -EINVAL a base outside the ring. */
+static int begin(struct tq_vq *vq)
+{
+	if (vq->is_packed) {
+		int r = tq_vq_packed_start(vq);
+
+		if (r)
+			return r;
+	} else {
+		vq->taken = tq_vring_load_u16(&vq->used->idx);
+		vq->published = vq->taken;
+		vq->avail_seen = vq->taken;
+		vq->base_differs = vq->taken != vq->conf.avail_index;
+	}
+	vq->begun = true;
+	forget_windows(vq);
+	return 0;
+}
+
 int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf)
 {
 	uint64_t f = conf->features;
@@ -131,19 +217,14 @@ int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf)
 				: TQ_VIRTIO_NET_HDR_LEGACY_BYTES;
 	tq_vq_log_set(vq, &conf->log);
 	r = translate_ring(vq);
-	if (r == 0 && vq->is_packed)
-		r = tq_vq_packed_start(vq);
+	if (r == -EAGAIN)
+		return 0;
+	if (r == 0)
+		r = begin(vq);
 	if (r) {
 		forget_ring(vq);
 		return r;
 	}
-	if (!vq->is_packed) {
-		vq->taken = tq_vring_load_u16(&vq->used->idx);
-		vq->published = vq->taken;
-		vq->avail_seen = vq->taken;
-		vq->base_differs = vq->taken != conf->avail_index;
-	}
-	forget_windows(vq);
 	tq_vq_kick_enable(vq);
 	return 0;
 }
@@ -172,6 +253,28 @@ static void log_entries(struct tq_vq *vq)
 		tq_vq_log_used(vq, ring_bytes, (n - n_first) * elem_bytes);
 }
 
+bool tq_vq_resolve(struct tq_vq *vq)
+{
+	int r;
+
+	if (!vq->conf.iotlb || !vq->mem || vq->fault)
+		return false;
+	vq->missing = false;
+	r = translate_ring(vq);
+	if (r == -EAGAIN)
+		return false;
+	if (r == 0 && !vq->begun)
+		r = begin(vq);
+	if (r) {
+		forget_ring(vq);
+		tq_vq_break(vq, TQ_VQ_UNMAPPED);
+		return false;
+	}
+	/* Who asked looks at the ring now; whatever was armed before, nobody needs a kick. */
+	tq_vq_kick_disable(vq);
+	return true;
+}
+
 /* Show used entries without asking whether the guest wants a signal. */
 static void flush(struct tq_vq *vq)
 {
@@ -196,21 +299,50 @@ uint32_t tq_vq_stop(struct tq_vq *vq)
 	vq->avail_seen = vq->taken;
 	forget_ring(vq);
 	vq->mem = NULL;
+	if (!vq->begun)
+		return vq->conf.avail_index;
 	return vq->is_packed ? tq_vq_packed_base(vq) : vq->taken;
 }
 
 int tq_vq_remap(struct tq_vq *vq, const struct tq_mem *mem)
 {
-	tq_verify(vq->used || vq->fault == TQ_VQ_UNMAPPED);
+	int r;
+
+	tq_verify(vq->used || vq->fault == TQ_VQ_UNMAPPED || vq->conf.iotlb);
 	forget_windows(vq);
 	vq->avail_seen = vq->taken;
+	vq->missing = false;
 	vq->mem = mem;
 	vq->conf.mem = mem;
-	if (translate_ring(vq)) {
+	r = translate_ring(vq);
+	if (r == -EAGAIN)
+		return 0;
+	if (r) {
 		tq_vq_break(vq, TQ_VQ_UNMAPPED);
 		return -EFAULT;
 	}
 	return 0;
+}
+
+static bool overlaps(uint64_t addr, uint64_t len_bytes, uint64_t iova, uint64_t last)
+{
+	return addr <= last && addr + (len_bytes - 1) >= iova;
+}
+
+void tq_vq_invalidate(struct tq_vq *vq, uint64_t iova, uint64_t last)
+{
+	const struct tq_vq_conf *c = &vq->conf;
+	const struct ring_bytes n = ring_bytes(vq);
+
+	flush(vq);
+	forget_windows(vq);
+	vq->avail_seen = vq->taken;
+	vq->hint_bytes = 0;
+	vq->missing = false;
+	if (overlaps(c->desc_user_addr, n.desc, iova, last) ||
+	    overlaps(c->avail_user_addr, n.avail, iova, last) ||
+	    overlaps(c->used_user_addr, n.used, iova, last))
+		forget_ring(vq);
 }
 
 uint32_t tq_vq_look(struct tq_vq *vq)
@@ -231,7 +363,7 @@ uint32_t tq_vq_look(struct tq_vq *vq)
 
 uint32_t tq_vq_pending(struct tq_vq *vq)
 {
-	if (vq->fault || !vq->avail)
+	if (vq->fault || !tq_vq_is_mapped(vq))
 		return 0;
 	return vq->is_packed ? tq_vq_packed_look(vq, TQ_VQ_RX_HEADS_MAX) : tq_vq_look(vq);
 }

@@ -28,6 +28,7 @@
 
 #include "base/frame.h"
 #include "virtio/dirty.h"
+#include "virtio/iotlb.h"
 
 #define TQ_VQ_WINDOW 32 /* frames or buffers peeked ahead, a power of two */
 #define TQ_VQ_RX_HEADS_MAX                                                                         \
@@ -59,6 +60,9 @@ struct tq_vq_conf {
 	uint32_t avail_index;
 	const struct tq_mem *mem;
 	struct tq_vq_log log;
+	/* With ACCESS_PLATFORM: what addresses of descriptors and of the ring are looked up in, its
+	 * pointers lead into mem.  NULL: descriptors hold guest-physical addresses. */
+	struct tq_iotlb *iotlb;
 };
 
 /* Why a ring is broken; broken rings are quarantined until re-attach. */
@@ -104,6 +108,10 @@ enum tq_rx_result {
  * A packed ring has no index in memory, but the marks of its descriptors tell the same, as we
  * return chains in order and mark all slots of each: the oldest slot that is not marked used.  Only
  * where the marks are not ours (a ring that another device ran) the base decides.
+ * With conf->iotlb the ring need not be translatable yet: what is said above is then done by the
+ * first call that finds it so, and until then the ring is as one with nothing available, with
+ * vq->missing set.  Its three parts must each be in one piece of ours, as they are in every guest
+ * that allocates them in one piece.
  * Returns 0 (look at vq->fault); -EINVAL size, a packed base outside the ring, alignment (desc 16,
  * avail 2, used 4; packed: 16, 4, 4); -EFAULT an address is outside the memory map. */
 int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf);
@@ -116,6 +124,10 @@ uint32_t tq_vq_stop(struct tq_vq *vq);
  * fault stays.
  * Returns 0; -EFAULT, -EINVAL the ring does not lie in the new table (broken: TQ_VQ_UNMAPPED). */
 int tq_vq_remap(struct tq_vq *vq, const struct tq_mem *mem);
+/* Translations of [iova, last] hold no longer (tq_iotlb_apply() said so): the windows are
+ * forgotten, to be peeked again, and so are the ring's own addresses if they lie there.  Publish
+ * before. */
+void tq_vq_invalidate(struct tq_vq *vq, uint64_t iova, uint64_t last);
 
 /* Log elsewhere, or no more, from now on; what was written before stands in the old log. */
 void tq_vq_log_set(struct tq_vq *vq, const struct tq_vq_log *log);
@@ -126,7 +138,8 @@ void tq_vq_log_set(struct tq_vq *vq, const struct tq_vq_log *log);
  * and `refill` is false. Malformed chains appear as frames with drop set (len_bytes as far as
  * known, no bytes): they are completed by the caller like any other, and counted.  0 with vq->fault
  * set when the ring is broken: frames of the window that were not completed are gone from it
- * then. */
+ * then.  0 with vq->missing set when the head cannot be translated yet: ask the front-end
+ * (iotlb.h), peek again when it has answered. */
 uint32_t tq_vq_tx_peek(struct tq_vq *vq, bool refill);
 /* tq_vq_tx_count(vq), tq_vq_tx_frame(vq, i): inline, in vq_inline.h */
 /* Complete the oldest n frames, with length 0; not yet visible.  n <= count. */
@@ -136,7 +149,8 @@ void tq_vq_tx_complete(struct tq_vq *vq, uint32_t n);
 /* Reserve buffers for frame_bytes (L2, 1 .. TQ_FRAME_BYTES_MAX).  The reservation is dropped by the
  * next reserve or deliver, consumed by write.  Bad chains (not writable, untranslatable, smaller
  * than the header) in front are returned to the guest with length 0 on the way, whatever the
- * result: publish when tq_vq_unpublished(). */
+ * result: publish when tq_vq_unpublished().  TQ_RX_EMPTY with vq->missing set: the next buffer
+ * cannot be translated yet. */
 enum tq_rx_result tq_vq_rx_reserve(struct tq_vq *vq, uint32_t frame_bytes,
 				   struct tq_rx_landing *ret_landing);
 /* Write net header and frame into the landing and consume it: header from private memory, payload

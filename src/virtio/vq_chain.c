@@ -3,10 +3,62 @@
 
 #include "virtio/vq_chain.h"
 
+/* By the guest's IOMMU, for reading (perm READ) or writing.  NULL: there is no translation now.
+ *   ret_room  bytes from iova to the end of its range. */
+static uint8_t *translate_iova(struct tq_vq *vq, uint64_t iova, uint8_t perm, uint64_t *ret_room)
+{
+	bool refused = false;
+	const struct tq_iotlb_entry *e = tq_iotlb_find(vq->conf.iotlb, iova, perm, &refused);
+
+	if (!e) {
+		vq->missing = !refused;
+		return NULL;
+	}
+	/* The hint is for buffers, all of which have the ring's direction. */
+	if (perm == (vq->conf.dir == TQ_VQ_TX ? TQ_IOTLB_READ : TQ_IOTLB_WRITE)) {
+		vq->hint_gpa = e->iova;
+		vq->hint_bytes = e->size_bytes;
+		vq->hint_host = e->host;
+	}
+	*ret_room = e->size_bytes - (iova - e->iova);
+	return e->host + (iova - e->iova);
+}
+
+/* Of a buffer of the ring's direction, with what room there is behind it. */
+static uint8_t *translate_some(struct tq_vq *vq, uint64_t gpa, uint64_t *ret_room)
+{
+	if (!vq->conf.iotlb)
+		return tq_mem_gpa(vq->mem, gpa, 1, ret_room);
+	return translate_iova(vq, gpa, vq->conf.dir == TQ_VQ_TX ? TQ_IOTLB_READ : TQ_IOTLB_WRITE,
+			      ret_room);
+}
+
+/* Ask for the rest of a buffer too, of which a page is missing: one answer less to wait for. */
+static void ask_ahead(struct tq_vq *vq, uint64_t gpa, uint64_t len_bytes)
+{
+	const uint64_t last = gpa + (len_bytes - 1);
+	uint64_t room_bytes;
+
+	for (;;) {
+		gpa = (gpa | (TQ_IOTLB_PAGE_BYTES - 1)) + 1;
+		if (gpa == 0 || gpa > last)
+			break;
+		(void)translate_some(vq, gpa, &room_bytes);
+	}
+	vq->missing = true;
+}
+
 uint8_t *tq_vq_translate_slow(struct tq_vq *vq, uint64_t gpa, uint64_t len_bytes)
 {
-	const struct tq_mem_region *r = tq_mem_find_gpa(vq->mem, gpa);
+	const struct tq_mem_region *r;
+	uint64_t room_bytes;
+	uint8_t *host;
 
+	if (TQ_UNLIKELY(vq->conf.iotlb != NULL)) {
+		host = translate_some(vq, gpa, &room_bytes);
+		return host && len_bytes <= room_bytes ? host : NULL;
+	}
+	r = tq_mem_find_gpa(vq->mem, gpa);
 	if (!r)
 		return NULL;
 	vq->hint_gpa = r->gpa;
@@ -29,9 +81,12 @@ static bool add_buffer(struct tq_vq *vq, struct tq_vq_chain *c, uint64_t gpa, ui
 		if (TQ_UNLIKELY(!host)) {
 			uint64_t room_bytes;
 
-			host = tq_mem_gpa(vq->mem, gpa, 1, &room_bytes);
-			if (!host)
+			host = translate_some(vq, gpa, &room_bytes);
+			if (!host) {
+				if (vq->missing)
+					ask_ahead(vq, gpa, len_bytes);
 				return false;
+			}
 			tq_assert(room_bytes < len_bytes);
 			piece_bytes = (uint32_t)room_bytes;
 		}
@@ -39,6 +94,27 @@ static bool add_buffer(struct tq_vq *vq, struct tq_vq_chain *c, uint64_t gpa, ui
 			return false;
 		c->span[c->n_spans++] = (struct tq_span){ .addr = host, .len_bytes = piece_bytes };
 		gpa += piece_bytes;
+		len_bytes -= piece_bytes;
+	}
+	return true;
+}
+
+/* A table under an IOMMU: its pages need not be neighbours, and it is read in either ring. */
+static bool copy_iova(struct tq_vq *vq, uint64_t iova, uint32_t len_bytes, uint8_t *ret)
+{
+	if (iova > UINT64_MAX - len_bytes)
+		return false;
+	while (len_bytes > 0) {
+		uint64_t room_bytes;
+		const uint8_t *host = translate_iova(vq, iova, TQ_IOTLB_READ, &room_bytes);
+		uint32_t piece_bytes;
+
+		if (!host)
+			return false;
+		piece_bytes = (uint32_t)TQ_MIN(room_bytes, (uint64_t)len_bytes);
+		memcpy(ret, host, piece_bytes);
+		ret += piece_bytes;
+		iova += piece_bytes;
 		len_bytes -= piece_bytes;
 	}
 	return true;
@@ -53,6 +129,12 @@ static uint32_t copy_table(struct tq_vq *vq, const struct tq_vring_desc *d, void
 
 	if (d->len % sizeof(*d) != 0 || n == 0 || n > TQ_CHAIN_DESCS_MAX)
 		return 0;
+	if (vq->conf.iotlb) {
+		if (!copy_iova(vq, d->addr, d->len, ret_table))
+			return 0;
+		tq_guest_copied();
+		return n;
+	}
 	host = tq_vq_translate(vq, d->addr, d->len);
 	if (!host)
 		return 0;
@@ -89,6 +171,7 @@ enum tq_drop_reason tq_vq_chain_walk(struct tq_vq *vq, struct tq_vring_desc firs
 	uint32_t budget = TQ_MIN((uint32_t)vq->mask + 1, (uint32_t)TQ_CHAIN_DESCS_MAX);
 	enum tq_drop_reason drop;
 
+	vq->missing = false;
 	ret->n_spans = 0;
 	ret->n_descs = 0;
 	ret->total_bytes = 0;
@@ -126,6 +209,7 @@ enum tq_drop_reason tq_vq_list_walk(struct tq_vq *vq, const struct tq_vring_desc
 	bool in_table = list[0].flags & TQ_VRING_DESC_F_INDIRECT;
 
 	tq_assert(n >= 1);
+	vq->missing = false;
 	ret->n_spans = 0;
 	ret->n_descs = n;
 	ret->total_bytes = 0;

@@ -35,12 +35,22 @@ TQ_INLINE uint8_t *tq_vq_translate(struct tq_vq *vq, uint64_t gpa, uint64_t len_
 	return tq_vq_translate_slow(vq, gpa, len_bytes);
 }
 
+/* The ring's memory could not be translated when it was last tried: try again.  True when it is
+ * mapped; false with vq->missing, vq->fault, or because the ring is stopped. */
+bool tq_vq_resolve(struct tq_vq *vq);
+
+TQ_INLINE bool tq_vq_is_mapped(struct tq_vq *vq)
+{
+	return TQ_LIKELY(vq->avail != NULL) || tq_vq_resolve(vq);
+}
+
 /* Walk the chain of a split ring that begins with the private copy `first`.
  *   write      every descriptor must be for the device to write (receive buffers), or none may be.
  *   bytes_max  sending: a longer chain is TQ_DROP_TOO_LONG; receiving: room behind it is not looked
  *              at.
  *   ret        [out] spans in order, private.
- * Returns TQ_DROP_NONE, TQ_DROP_BAD_CHAIN or TQ_DROP_TOO_LONG.  Reads at most
+ * Returns TQ_DROP_NONE, TQ_DROP_BAD_CHAIN or TQ_DROP_TOO_LONG; with vq->missing the reason is that
+ * an address cannot be translated yet, and the chain is to be left where it is.  Reads at most
  * min(size, TQ_CHAIN_DESCS_MAX) + 1 descriptors. */
 enum tq_drop_reason tq_vq_chain_walk(struct tq_vq *vq, struct tq_vring_desc first, bool write,
 				     uint32_t bytes_max, struct tq_vq_chain *ret);

@@ -104,7 +104,10 @@ struct tq_vq {
 	uint32_t rx_first, rx_n; /* the window is rx_buf[rx_first .. rx_first + rx_n) */
 	uint32_t rx_n_spans;     /* entries of rx_span in use */
 	bool tx_spilled;         /* tx_spill belongs to a frame of the window */
-	uint16_t used_mask;      /* of used_elem */
+	/* What is next cannot be translated yet; asked of when a peek, a reserve or pending found
+	 * nothing.  Never set without conf.iotlb. */
+	bool missing;
+	uint16_t used_mask; /* of used_elem */
 	struct tq_vq_stats stats;
 	union {
 		struct tq_vring_used *used;
@@ -116,6 +119,8 @@ struct tq_vq {
 	const struct tq_mem *mem; /* NULL when stopped */
 	/* SET_VRING_BASE was not what memory says; the latter was taken */
 	bool base_differs;
+	/* where to resume is known; with an IOMMU not before the ring is translatable */
+	bool begun;
 
 	union {
 		struct {

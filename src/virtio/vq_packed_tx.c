@@ -134,6 +134,7 @@ static bool walk_fill(struct tq_vq *vq, struct tq_frame *f, const struct batch *
 	struct tq_vq_chain c;
 
 	c.n_descs = n;
+	vq->missing = false;
 	if (q->head <= vq->mask)
 		drop = tq_vq_list_walk(vq, n > 1 ? &b->list[b->list_at[i]] : &q->first, n, false,
 				       bytes_max, &c);

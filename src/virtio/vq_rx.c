@@ -46,6 +46,10 @@ static void compact(struct tq_vq *vq)
 bool tq_vq_buf_chain(struct tq_vq *vq, struct tq_vq_buf *b, struct tq_vq_visit *v,
 		     enum tq_drop_reason drop, const struct tq_vq_chain *c)
 {
+	if (drop && vq->missing) {
+		v->n_descs += c->n_descs;
+		return false;
+	}
 	if (drop == TQ_DROP_NONE && c->total_bytes >= vq->hdr_bytes) {
 		if (c->n_spans == 1) {
 			b->addr = c->span[0].addr;
@@ -82,6 +86,18 @@ TQ_INLINE bool buf_fill(struct tq_vq *vq, struct tq_vq_buf *b, uint16_t head, st
 	return tq_vq_buf_chain(vq, b, v, drop, &c);
 }
 
+/* Ask for the other buffers too, one of which is missing: their answers come together. */
+static void ask_ahead(struct tq_vq *vq, const uint16_t *head, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct tq_vring_desc d = tq_vring_load_desc(&vq->desc[head[i]]);
+
+		if (d.flags == TQ_VRING_DESC_F_WRITE && d.len > 0)
+			(void)tq_vq_translate(vq, d.addr, d.len);
+	}
+	vq->missing = true;
+}
+
 /* fill() of a split ring. */
 TQ_INLINE uint32_t split_fill(struct tq_vq *vq, uint32_t want, struct tq_vq_visit *v)
 {
@@ -105,6 +121,8 @@ TQ_INLINE uint32_t split_fill(struct tq_vq *vq, uint32_t want, struct tq_vq_visi
 			break;
 		vq->rx_n++;
 	}
+	if (TQ_UNLIKELY(vq->missing))
+		ask_ahead(vq, &head[i], n - i);
 	return i;
 }
 
@@ -161,9 +179,12 @@ enum tq_rx_result tq_vq_rx_reserve(struct tq_vq *vq, uint32_t frame_bytes,
 	uint32_t n_added;
 
 	tq_assert(frame_bytes > 0 && frame_bytes <= TQ_FRAME_BYTES_MAX);
-	if (vq->fault || !vq->avail)
+	if (vq->fault)
 		return TQ_RX_BROKEN;
+	if (!tq_vq_is_mapped(vq))
+		return vq->missing ? TQ_RX_EMPTY : TQ_RX_BROKEN;
 	tq_assert(vq->conf.dir == TQ_VQ_RX);
+	vq->missing = false;
 	for (;;) {
 		if (l.n_heads == 0)
 			return_bad(vq);

@@ -19,7 +19,7 @@ struct tq_vq_visit {
 };
 
 /* A buffer from a walked chain; drop is what the walk said.  False when it must wait for room in
- * the pool. */
+ * the pool, or cannot be translated yet. */
 bool tq_vq_buf_chain(struct tq_vq *vq, struct tq_vq_buf *b, struct tq_vq_visit *v,
 		     enum tq_drop_reason drop, const struct tq_vq_chain *c);
 

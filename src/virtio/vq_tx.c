@@ -105,6 +105,8 @@ bool tq_vq_fill_chain(struct tq_vq *vq, struct tq_frame *f, uint16_t head, enum 
 	struct tq_span *span = f->span;
 	uint32_t len_bytes, at = 0;
 
+	if (drop && vq->missing)
+		return false;
 	if (drop) {
 		tq_vq_frame_init(f, head, c->n_descs, 0, drop);
 		return true;
@@ -201,9 +203,10 @@ uint32_t tq_vq_tx_peek(struct tq_vq *vq, bool refill)
 
 	if (count && !refill)
 		return count;
-	if (vq->fault || !vq->avail || count == TQ_VQ_WINDOW)
+	if (vq->fault || count == TQ_VQ_WINDOW || !tq_vq_is_mapped(vq))
 		return count;
 	tq_assert(vq->conf.dir == TQ_VQ_TX);
+	vq->missing = false;
 	if (vq->is_packed) {
 		tq_vq_packed_peek(vq, TQ_VQ_WINDOW - count);
 		return tq_vq_tx_count(vq);

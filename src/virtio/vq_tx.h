@@ -31,8 +31,8 @@ struct tq_vq_quick {
 /* Both parts of a frame in two pieces; copy_bytes is set. */
 void tq_vq_fill_pair(struct tq_frame *f, const struct tq_vq_quick *q);
 /* A frame from a walked chain, which is used up; drop is what the walk said.  False when its spans
- * need the spill array and another frame has it: the frame is then left in the ring, and nothing
- * of it is kept. */
+ * need the spill array and another frame has it, or it cannot be translated yet: the frame is then
+ * left in the ring, and nothing of it is kept. */
 bool tq_vq_fill_chain(struct tq_vq *vq, struct tq_frame *f, uint16_t head, enum tq_drop_reason drop,
 		      struct tq_vq_chain *c);
 
