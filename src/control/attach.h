@@ -48,6 +48,7 @@ struct tq_attach_info {
 	uint64_t features, protocol_features;
 	uint64_t mem_bytes;
 	uint32_t mem_regions, mem_regions_unsealed;
+	uint64_t log_bytes, log_missed_pages; /* dirty log, 0: none is kept */
 	uint32_t n_rings;
 	struct {
 		bool enabled, has_kick, has_call;
@@ -78,6 +79,8 @@ struct tq_attach_ops {
 	/* Answers to tq_vport_ring_stop() and tq_vport_mem_switch(). */
 	void (*ring_stopped)(struct tq_attach *a, uint32_t ring, uint32_t avail_index);
 	void (*mem_switched)(struct tq_attach *a);
+	/* Answer to tq_vport_log_switch(); NULL where that is never called. */
+	void (*log_switched)(struct tq_attach *a);
 	void (*info)(const struct tq_attach *a, struct tq_attach_info *ret_info);
 	/* A descriptor that was given to control and that no worker uses any more. */
 	void (*fd_close)(void *ctx, int fd);
@@ -104,6 +107,12 @@ void tq_vport_kick_replaced(struct tq_vport *p, uint32_t ring, int kick_fd, int 
 void tq_vport_call_replaced(struct tq_vport *p, uint32_t ring, int call_fd, enum tq_call_kind kind,
 			    int old_fd);
 void tq_vport_mem_switch(struct tq_vport *p, const struct tq_mem *mem);
+/* Log what is written into guest memory elsewhere, or (NULL) no more; log is lent until the next
+ * switch is answered. */
+void tq_vport_log_switch(struct tq_vport *p, const struct tq_vq_log *log);
+/* The guest came from another host: tell its network where mac (6 bytes) is.  False: it is not the
+ * port's. */
+bool tq_vport_announce(struct tq_vport *p, const uint8_t *mac);
 /* For log lines. */
 const char *tq_vport_name(const struct tq_vport *p);
 

@@ -209,6 +209,16 @@ static void on_mem_switch(void *ctx, const struct tq_mem *mem)
 	tq_vport_mem_switch(((struct tq_attach *)ctx)->owner, mem);
 }
 
+static void on_log_switch(void *ctx, const struct tq_vq_log *log)
+{
+	tq_vport_log_switch(((struct tq_attach *)ctx)->owner, log);
+}
+
+static bool on_announce(void *ctx, const uint8_t *mac)
+{
+	return tq_vport_announce(((struct tq_attach *)ctx)->owner, mac);
+}
+
 static void on_changed(void *ctx)
 {
 	struct tq_attach *a = ctx;
@@ -251,6 +261,8 @@ static const struct tq_vu_ops vu_ops = {
 	.kick_replaced = on_kick_replaced,
 	.call_replaced = on_call_replaced,
 	.mem_switch = on_mem_switch,
+	.log_switch = on_log_switch,
+	.announce = on_announce,
 	.changed = on_changed,
 	.refused = on_refused,
 	.closed = on_closed,
@@ -481,6 +493,13 @@ static void vhost_mem_switched(struct tq_attach *a)
 	leave(a);
 }
 
+static void vhost_log_switched(struct tq_attach *a)
+{
+	enter(a);
+	tq_vu_log_switched(a->conn);
+	leave(a);
+}
+
 static void vhost_info(const struct tq_attach *a, struct tq_attach_info *ret_info)
 {
 	struct tq_vu_info info;
@@ -497,6 +516,8 @@ static void vhost_info(const struct tq_attach *a, struct tq_attach_info *ret_inf
 	ret_info->protocol_features = info.protocol_features;
 	ret_info->mem_bytes = info.mem_bytes;
 	ret_info->mem_regions = info.n_regions;
+	ret_info->log_bytes = info.log_bytes;
+	ret_info->log_missed_pages = info.log_missed_pages;
 	ret_info->mem_regions_unsealed = info.n_unsealed;
 	ret_info->n_rings = info.n_rings;
 	for (uint32_t i = 0; i < info.n_rings; i++) {
@@ -521,6 +542,7 @@ const struct tq_attach_ops tq_attach_vhost_ops = {
 	.close = vhost_close,
 	.ring_stopped = vhost_ring_stopped,
 	.mem_switched = vhost_mem_switched,
+	.log_switched = vhost_log_switched,
 	.info = vhost_info,
 	.fd_close = vhost_fd_close,
 };

@@ -321,15 +321,19 @@ static void compile_links(const struct tq_compile_in *in, struct tq_snapshot *sn
 		share_fabric(in, snap);
 }
 
-static void compile_addresses(struct tq_snapshot *snap)
+/* The guest of a port that is away may run on another host, before or after it was moved: what is
+ * for it goes up, and what comes from it comes down, like any stranger's.  In a network without
+ * uplink it can be nowhere else. */
+static void compile_addresses(const struct tq_compile_in *in, struct tq_snapshot *snap)
 {
-	for (uint32_t id = 0; id < snap->n_ports; id++) {
-		const struct tq_snap_port *p = &snap->port[id];
+	for (uint32_t i = 0; i < in->model->n_ports; i++) {
+		const struct tq_compile_port *port = &in->port[i];
+		const struct tq_snap_port *p = &snap->port[port->id];
 		int err;
 
-		if (p->tenant == TQ_ID_NONE || p->mac == 0)
+		if (p->mac == 0 || (port->away && snap->network[p->network].uplink != TQ_ID_NONE))
 			continue;
-		err = tq_fdb_add(&snap->fdb, p->network, p->mac, id);
+		err = tq_fdb_add(&snap->fdb, p->network, p->mac, port->id);
 		tq_verify(err == 0);
 	}
 }
@@ -418,7 +422,7 @@ int tq_compile(const struct tq_compile_in *in, struct tq_snapshot **ret_snap)
 	for (uint32_t i = 0; i < m->n_networks; i++)
 		compile_network(in, snap, i, &n_members);
 	tq_verify(n_members == m->n_ports);
-	compile_addresses(snap);
+	compile_addresses(in, snap);
 	*ret_snap = snap;
 	return 0;
 }

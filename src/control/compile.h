@@ -26,6 +26,9 @@ struct tq_compile_port {
 	uint32_t id;
 	uint32_t worker;           /* TQ_ID_NONE while it is being moved */
 	uint64_t mac, mac_refused; /* bound, configured or learned; 0: none */
+	/* No guest receives here: where its network has an uplink, the address is looked for
+	 * there. */
+	bool away;
 };
 
 /* Arrays are indexed like the model's. */

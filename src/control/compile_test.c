@@ -214,6 +214,30 @@ static void test_snapshot(void **state)
 	fixture_done(&f);
 }
 
+/* The address of a port without guest is looked for behind the uplink, if there is one. */
+static void test_away(void **state)
+{
+	struct tq_snapshot *s;
+	struct fixture f;
+	uint32_t red, wan;
+
+	(void)state;
+	fixture_init(&f);
+	red = (uint32_t)(tq_model_find_network(f.model, "red") - f.model->networks);
+	wan = (uint32_t)(tq_model_find_network(f.model, "wan") - f.model->networks);
+	f.port[1].mac = 0x020000005452;
+	for (uint32_t away = 0; away < 2; away++) {
+		f.port[0].away = f.port[1].away = away;
+		assert_int_equal(tq_compile(&f.in, &s), 0);
+		assert_int_equal(tq_fdb_find(&s->fdb, 20 + red, 0x010000005452), 7);
+		assert_int_equal(tq_fdb_find(&s->fdb, 20 + wan, 0x020000005452),
+				 away ? TQ_FDB_NONE : 2);
+		assert_int_equal(s->port[2].mac, 0x020000005452); /* still its source address */
+		tq_snapshot_free(s);
+	}
+	fixture_done(&f);
+}
+
 static void test_nodes(void **state)
 {
 	const struct tq_snap_node *n;
@@ -275,7 +299,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_link_params), cmocka_unit_test(test_shape),
 		cmocka_unit_test(test_snapshot),    cmocka_unit_test(test_nodes),
-		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_away),        cmocka_unit_test(test_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

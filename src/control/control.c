@@ -161,6 +161,7 @@ static void advance(struct tq_control *c)
 
 	TAILQ_FOREACH(p, &c->ports, link) {
 		tq_vport_check_memory(p);
+		tq_vport_check_here(p);
 		tq_vport_advance(p);
 	}
 	TAILQ_FOREACH(p, &c->gone_ports, link)

@@ -107,6 +107,8 @@ struct tq_port_status {
 	uint64_t mem_bytes; /* of the guest, mapped */
 	uint32_t mem_regions;
 	uint32_t mem_regions_unsealed; /* the front-end could still shrink their files */
+	/* dirty log that is kept while the guest migrates, 0: none; pages written behind its end */
+	uint64_t log_bytes, log_missed_pages;
 	uint64_t mac; /* bound now (tq_mac_load order), configured or learned; 0: none yet */
 	bool mac_configured;
 	uint64_t mac_refused; /* asked for, but bound elsewhere in the network; 0: none */
@@ -124,6 +126,10 @@ void tq_control_port_status(const struct tq_control *c, uint32_t port,
 /* Growing as long as the port is configured, across re-attach, moves and changes of its queues. */
 void tq_control_port_counters(const struct tq_control *c, uint32_t port,
 			      struct tq_port_counters *ret_counters);
+/* The port came from another host: its counters go on from these. Only the port's own: what this
+ * host has seen (tenants, totals, samples) is not changed. */
+void tq_control_port_import(struct tq_control *c, uint32_t port,
+			    const struct tq_port_counters *counters);
 /* Sums over the present ports of a tenant. */
 void tq_control_tenant_counters(const struct tq_control *c, uint32_t tenant,
 				struct tq_port_counters *ret_counters);

@@ -153,8 +153,13 @@ struct tq_vport {
 	bool worker_left; /* PORT_DEL was answered */
 	bool held; /* it is being moved: no ring may run (receiving ones: tq_vring_reconcile()) */
 	bool memory_lost; /* SIGBUS in the guest's memory: no ring runs before the front-end left */
-	struct tq_op add, del, remap;
-	bool switch_asked; /* the attachment waits for ops->mem_switched */
+	struct tq_op add, del, remap, log, announce;
+	bool switch_asked;        /* the attachment waits for ops->mem_switched */
+	bool log_asked;           /* the attachment waits for ops->log_switched */
+	uint64_t announce_tat_ns; /* of the limit of announcements */
+	/* a guest receives, as snapshots say (where there is an uplink) */
+	bool here;
+	uint64_t here_ns; /* when that changed */
 	struct tq_vring ring[TQ_RINGS_MAX];
 
 	/* attachment */
@@ -175,6 +180,7 @@ struct tq_vport {
 	uint64_t attaches, attached_ns, detached_ns, made_ns;
 	char detach_reason[192], quarantine[192];
 	const uint32_t *poisoned;                      /* of the present front-end */
+	struct tq_port_counters imported;              /* counted on another host */
 	struct tq_node_stats tx_base, rx_base;         /* of nodes on earlier workers */
 	struct tq_ctl_class *cls[TQ_CLASSES_PORT_MAX]; /* by slot; NULL: free */
 	bool leaving_classes;                          /* any of them */
@@ -199,6 +205,8 @@ bool tq_vport_resumes(const struct tq_vport *p);
 void tq_vport_fault(struct tq_vport *p, uint32_t ring, int fault);
 /* Has guest memory been lost? Looked at by every poll. */
 void tq_vport_check_memory(struct tq_vport *p);
+/* Has a guest come or gone?  Asked when receiving rings start and stop, and by every poll. */
+void tq_vport_check_here(struct tq_vport *p);
 /* Do the next step of what the port is on its way to, if it can be done. */
 void tq_vport_advance(struct tq_vport *p);
 enum tq_port_state tq_vport_state(const struct tq_vport *p);

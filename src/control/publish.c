@@ -129,7 +129,8 @@ static int compile(struct tq_control *c, struct tq_snapshot **ret_snap)
 		maps->port[i] = (struct tq_compile_port){ .id = p->id,
 							  .worker = p->owner,
 							  .mac = tq_bind_mac(p),
-							  .mac_refused = p->mac_refused };
+							  .mac_refused = p->mac_refused,
+							  .away = !p->here };
 	}
 	in = (struct tq_compile_in){ .model = now->model,
 				     .revision = c->revision + 1,

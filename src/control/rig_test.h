@@ -41,7 +41,7 @@ struct tq_attach {
 	bool started, closing, leaving, replaces;
 	struct tq_sim_guest *guest;
 	bool running[TQ_RINGS_MAX];
-	uint32_t n_running, n_disconnects, n_switched;
+	uint32_t n_running, n_disconnects, n_switched, n_log_switched;
 	uint32_t stopped_at[TQ_RINGS_MAX];
 };
 
@@ -156,6 +156,11 @@ static inline void rig_mem_switched(struct tq_attach *a)
 	a->n_switched++;
 }
 
+static inline void rig_log_switched(struct tq_attach *a)
+{
+	a->n_log_switched++;
+}
+
 static inline void rig_info(const struct tq_attach *a, struct tq_attach_info *ret_info)
 {
 	*ret_info =
@@ -179,6 +184,7 @@ static const struct tq_attach_ops rig_attach_ops = {
 	.close = rig_close,
 	.ring_stopped = rig_ring_stopped,
 	.mem_switched = rig_mem_switched,
+	.log_switched = rig_log_switched,
 	.info = rig_info,
 	.fd_close = rig_fd_close,
 };

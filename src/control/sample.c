@@ -11,7 +11,7 @@
 static void port_now(const struct tq_control *c, uint32_t i, struct tq_port_sample *ret)
 {
 	ret->time_ns = tq_control_now_ns(c);
-	tq_control_port_counters(c, i, &ret->counters);
+	tq_vport_counters(c->now.port[i], &ret->counters);
 	tq_control_node_stats(c, TQ_NODE_OF_PORT_TX, i, &ret->tx);
 	tq_control_node_stats(c, TQ_NODE_OF_PORT_RX, i, &ret->rx);
 }

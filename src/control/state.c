@@ -90,6 +90,7 @@ static const struct bit_name feature_names[] = {
 	{ TQ_VIRTIO_NET_F_GUEST_ANNOUNCE, "GUEST_ANNOUNCE" },
 	{ TQ_VIRTIO_NET_F_MQ, "MQ" },
 	{ TQ_VIRTIO_F_NOTIFY_ON_EMPTY, "NOTIFY_ON_EMPTY" },
+	{ TQ_VHOST_F_LOG_ALL, "LOG_ALL" },
 	{ TQ_VIRTIO_F_ANY_LAYOUT, "ANY_LAYOUT" },
 	{ TQ_VIRTIO_F_INDIRECT_DESC, "INDIRECT_DESC" },
 	{ TQ_VIRTIO_F_EVENT_IDX, "EVENT_IDX" },
@@ -166,6 +167,8 @@ void tq_control_port_status(const struct tq_control *c, uint32_t port,
 		.mem_bytes = info.mem_bytes,
 		.mem_regions = info.mem_regions,
 		.mem_regions_unsealed = info.mem_regions_unsealed,
+		.log_bytes = info.log_bytes,
+		.log_missed_pages = info.log_missed_pages,
 		.mac = tq_bind_mac(p),
 		.mac_configured = p->mac_conf != 0,
 		.mac_refused = p->mac_refused,
@@ -184,7 +187,17 @@ void tq_control_port_status(const struct tq_control *c, uint32_t port,
 void tq_control_port_counters(const struct tq_control *c, uint32_t port,
 			      struct tq_port_counters *ret_counters)
 {
-	tq_vport_counters(port_at(c, port), ret_counters);
+	const struct tq_vport *p = port_at(c, port);
+
+	tq_vport_counters(p, ret_counters);
+	tq_counters_add(ret_counters, &p->imported);
+}
+
+void tq_control_port_import(struct tq_control *c, uint32_t port,
+			    const struct tq_port_counters *counters)
+{
+	tq_verify(c->now.model && port < c->now.model->n_ports);
+	c->now.port[port]->imported = *counters;
 }
 
 static void add_tenant_ports(const struct tq_vport_list *list, const char *tenant,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/internal.h"
+#include "packet/eth.h"
 
 static void on_added(void *arg, const struct tq_event *event)
 {
@@ -38,6 +39,22 @@ static void on_remapped(void *arg, const struct tq_event *event)
 	p->c->env.attach->mem_switched(p->attach);
 }
 
+static void on_logged(void *arg, const struct tq_event *event)
+{
+	struct tq_vport *p = arg;
+
+	(void)event;
+	tq_verify(p->log_asked);
+	p->log_asked = false;
+	p->c->env.attach->log_switched(p->attach);
+}
+
+static void on_announced(void *arg, const struct tq_event *event)
+{
+	(void)event;
+	tq_vport_advance(arg);
+}
+
 int tq_vport_new(struct tq_control *c, const char *tenant, const char *name,
 		 struct tq_vport **ret_vport)
 {
@@ -60,7 +77,9 @@ int tq_vport_new(struct tq_control *c, const char *tenant, const char *name,
 	p->add.done = on_added;
 	p->del.done = on_deleted;
 	p->remap.done = on_remapped;
-	p->add.arg = p->del.arg = p->remap.arg = p;
+	p->log.done = on_logged;
+	p->announce.done = on_announced;
+	p->add.arg = p->del.arg = p->remap.arg = p->log.arg = p->announce.arg = p;
 	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++)
 		tq_vring_init(&p->ring[i], p, i);
 	*ret_vport = p;
@@ -92,7 +111,8 @@ const char *tq_vport_name(const struct tq_vport *p)
 
 bool tq_vport_is_quiet(const struct tq_vport *p)
 {
-	if (p->add.pending || p->del.pending || p->remap.pending)
+	if (p->add.pending || p->del.pending || p->remap.pending || p->log.pending ||
+	    p->announce.pending)
 		return false;
 	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
 		if (p->ring[i].at != TQ_VRING_STOPPED)
@@ -181,6 +201,34 @@ void tq_vport_detached(struct tq_vport *p, const char *text)
 	tq_bind_forget(p);
 }
 
+/* QEMU says it five times within 2 s. */
+#define ANNOUNCE_BURST 8
+#define ANNOUNCE_GAP_NS TQ_NS_PER_S
+
+bool tq_vport_announce(struct tq_vport *p, const uint8_t *mac)
+{
+	struct tq_control *c = p->c;
+	uint64_t now_ns = c->env.now_ns(c->env.ctx), address = tq_mac_load(mac);
+
+	/* Where the first source seen is bound, this is it. */
+	if (tq_bind_mac(p) == 0)
+		tq_bind_event(c, p->id, address);
+	if (tq_bind_mac(p) != address)
+		return false;
+	if (p->announce.pending || !p->added || p->life != TQ_VPORT_LIVE ||
+	    p->announce_tat_ns > now_ns + (ANNOUNCE_BURST - 1) * ANNOUNCE_GAP_NS)
+		return true; /* it was said just now */
+	p->announce_tat_ns = TQ_MAX(p->announce_tat_ns, now_ns) + ANNOUNCE_GAP_NS;
+	memset(&p->announce.cmd, 0, sizeof(p->announce.cmd));
+	p->announce.cmd.op = TQ_CMD_ANNOUNCE;
+	p->announce.cmd.port = p->port;
+	p->announce.cmd.mac = address;
+	tq_op_send(c, p->worker, &p->announce);
+	tq_log_info("port", "%s: %02x:%02x:%02x:%02x:%02x:%02x is announced to its network",
+		    p->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	return true;
+}
+
 void tq_vport_fault(struct tq_vport *p, uint32_t ring, int fault)
 {
 	const char *why = tq_vq_fault_name((enum tq_vq_fault)fault);
@@ -207,6 +255,35 @@ void tq_vport_check_memory(struct tq_vport *p)
 	tq_log_error("port", "%s: quarantined: %s; it heals when the front-end attaches again",
 		     p->name, p->quarantine);
 	tq_vport_reconcile(p);
+}
+
+/* A guest can start and stop its rings as it likes: one snapshot for it in this time. */
+#define HERE_GAP_NS 100000000ULL
+
+static bool has_uplink(const struct tq_vport *p)
+{
+	const struct tq_running *now = &p->c->now;
+
+	for (uint32_t i = 0; now->model && i < now->model->n_networks; i++) {
+		if (now->network[i]->id == p->network)
+			return now->model->networks[i].uplink != TQ_LINK_NONE;
+	}
+	return false;
+}
+
+void tq_vport_check_here(struct tq_vport *p)
+{
+	uint64_t now_ns = p->c->env.now_ns(p->c->env.ctx);
+	bool here = false;
+
+	for (uint32_t i = 0; i < TQ_RINGS_MAX; i += 2)
+		here |= p->ring[i].lent;
+	if (here == p->here || (p->here_ns && now_ns - p->here_ns < HERE_GAP_NS))
+		return;
+	p->here = here;
+	p->here_ns = now_ns;
+	if (has_uplink(p))
+		tq_control_changed(p->c);
 }
 
 /* ---- what comes next ---- */

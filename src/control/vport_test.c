@@ -208,6 +208,131 @@ static void test_mem_switch(void **state)
 	rig_free(&rig);
 }
 
+/* Rings log elsewhere when the worker says so, and a ring that starts later does so too. */
+static void test_log_switch(void **state)
+{
+	static uint64_t word[1u << 12]; /* 1 GiB */
+	struct tq_dirty dirty = { .word = word, .n_pages = 64ULL * TQ_ARRAY_LEN(word) };
+	struct tq_vq_log log[TQ_RINGS_MAX] = { { .dirty = &dirty }, { .dirty = &dirty } };
+	struct tq_attach *r1, *r2;
+	struct rig rig;
+
+	(void)state;
+	start(&rig, TWO_PORTS);
+	r1 = rig_attach(&rig, "r1", false);
+	r2 = rig_attach(&rig, "r2", false);
+	rig_run(&rig, RIG_MS);
+	assert_false(r2->owner->port->rx[0]->vq.is_logged);
+	rig.frozen[0] = true;
+	tq_vport_log_switch(r2->owner, log);
+	rig_run(&rig, RIG_MS);
+	assert_int_equal(r2->n_log_switched, 0);
+	rig.frozen[0] = false;
+	rig_run(&rig, RIG_MS);
+	assert_int_equal(r2->n_log_switched, 1);
+	assert_true(r2->owner->port->rx[0]->vq.is_logged);
+	assert_true(r2->owner->port->tx[0]->vq.is_logged);
+	assert_false(r1->owner->port->rx[0]->vq.is_logged);
+	assert_int_equal(rig_send(r1, 2, 1, 60), 0);
+	rig_run(&rig, RIG_MS);
+	assert_int_equal(rig_received(r2), 1);
+	tq_vport_log_switch(r2->owner, NULL);
+	rig_run(&rig, RIG_MS);
+	assert_int_equal(r2->n_log_switched, 2);
+	assert_false(r2->owner->port->rx[0]->vq.is_logged);
+	rig_free(&rig);
+}
+
+static uint64_t drops_of(const struct rig *rig, const char *name, enum tq_drop_reason reason)
+{
+	struct tq_port_counters pc;
+
+	tq_control_port_counters(rig->c, rig_index(rig, name), &pc);
+	return pc.drops[reason];
+}
+
+/* SEND_RARP at the destination: one frame to all others, if the address is the port's. */
+static void test_announce(void **state)
+{
+	static const uint8_t mine[6] = { 0x52, 0x54, 0, 0, 0, 1 }, other[6] = { 0x52, 0x54, 9 };
+	struct tq_attach *r1, *r2;
+	struct tq_totals totals;
+	struct rig rig;
+
+	(void)state;
+	start(&rig, TWO_PORTS);
+	r1 = rig_attach(&rig, "r1", false);
+	r2 = rig_attach(&rig, "r2", false);
+	rig_run(&rig, RIG_MS);
+	assert_false(tq_vport_announce(r1->owner, other));
+	rig_run(&rig, RIG_MS);
+	assert_int_equal(rig_received(r2), 0);
+	for (uint32_t i = 0; i < 20; i++) {
+		assert_true(tq_vport_announce(r1->owner, mine));
+		assert_true(tq_vport_announce(r1->owner, mine)); /* not sent yet: one is enough */
+		rig_run(&rig, RIG_MS);
+	}
+	assert_int_equal(rig_received(r2), 8); /* no more at once */
+	rig_run(&rig, 3000 * RIG_MS);
+	for (uint32_t i = 0; i < 20; i++) {
+		assert_true(tq_vport_announce(r1->owner, mine));
+		rig_run(&rig, RIG_MS);
+	}
+	assert_int_equal(rig_received(r2), 3); /* and one a second */
+	assert_int_equal(rig_received(r1), 0);
+	tq_control_totals(rig.c, &totals);
+	assert_int_equal(totals.taken_frames, 11);
+	assert_int_equal(totals.taken_frames + totals.replicated_frames,
+			 totals.delivered_frames + totals.dropped_frames);
+	rig_free(&rig);
+}
+
+#define WITH_UPLINK                                                                                \
+	"version: 1\nlinks:\n  up0: {devargs: \"net_null0\"}\n"                                    \
+	"networks:\n  red: {tenant: red, uplink: up0}\ntenants:\n  red:\n    ports:\n"             \
+	"      r1: {mac: \"52:54:00:00:00:01\"}\n      r2: {mac: \"52:54:00:00:00:02\"}\n"
+
+/* What is for a guest that is not here goes up; the device of the rig is down, which is counted. */
+static void test_away(void **state)
+{
+	struct tq_attach *r1, *r2;
+	uint64_t revision;
+	struct rig rig;
+
+	(void)state;
+	start(&rig, WITH_UPLINK);
+	r1 = rig_attach(&rig, "r1", false);
+	rig_run(&rig, 200 * RIG_MS);
+	assert_int_equal(rig_send(r1, 2, 1, 60), 0);
+	rig_run(&rig, RIG_MS);
+	assert_int_equal(drops_of(&rig, "r1", TQ_DROP_UPLINK_DOWN), 1);
+	r2 = rig_attach(&rig, "r2", false); /* it arrives */
+	rig_run(&rig, 5 * RIG_MS);
+	assert_int_equal(rig_send(r1, 2, 1, 60), 0);
+	rig_run(&rig, RIG_MS);
+	assert_int_equal(rig_received(r2), 1);
+	rig_run(&rig, 200 * RIG_MS);
+	/* Its driver starts again and again: no snapshot for each time. */
+	revision = rig.c->revision;
+	for (uint32_t i = 0; i < 50; i++) {
+		struct tq_vport_ring_conf rc = rig_ring_conf(r2, 0);
+
+		tq_vport_ring_stop(r2->owner, 0);
+		rig_run(&rig, RIG_MS);
+		rig_ring_start(r2, 0, &rc);
+		rig_run(&rig, RIG_MS);
+	}
+	assert_in_range(rig.c->revision - revision, 1, 3);
+	rig_run(&rig, 200 * RIG_MS);
+	rig_disconnect(r2, "");
+	rig_run(&rig, 5 * RIG_MS);
+	assert_int_equal(rig_send(r1, 2, 1, 60), 0);
+	rig_run(&rig, RIG_MS);
+	assert_int_equal(drops_of(&rig, "r1", TQ_DROP_UPLINK_DOWN), 2);
+	assert_int_equal(drops_of(&rig, "r1", TQ_DROP_RECEIVER_DOWN), 0);
+	rig_free(&rig);
+}
+
 static void test_quarantine(void **state)
 {
 	struct tq_attach *r1;
@@ -350,6 +475,9 @@ int main(void)
 		cmocka_unit_test(test_replaced_fds),
 		cmocka_unit_test(test_refused_ring),
 		cmocka_unit_test(test_mem_switch),
+		cmocka_unit_test(test_log_switch),
+		cmocka_unit_test(test_announce),
+		cmocka_unit_test(test_away),
 		cmocka_unit_test(test_quarantine),
 		cmocka_unit_test(test_removed_in_any_state),
 		cmocka_unit_test(test_resume),

@@ -190,6 +190,7 @@ void tq_vport_ring_start(struct tq_vport *p, uint32_t ring, const struct tq_vpor
 	r->conf = *conf;
 	p->poisoned = conf->poisoned;
 	tq_vring_reconcile(r);
+	tq_vport_check_here(p);
 }
 
 void tq_vport_ring_stop(struct tq_vport *p, uint32_t ring)
@@ -200,6 +201,7 @@ void tq_vport_ring_stop(struct tq_vport *p, uint32_t ring)
 	r->lent = false;
 	r->stop_asked = true;
 	tq_vring_reconcile(r);
+	tq_vport_check_here(p);
 }
 
 void tq_vport_kick_replaced(struct tq_vport *p, uint32_t ring, int kick_fd, int old_fd)
@@ -260,4 +262,25 @@ void tq_vport_mem_switch(struct tq_vport *p, const struct tq_mem *mem)
 	p->remap.cmd.port = p->port;
 	p->remap.cmd.mem = mem;
 	tq_op_send(p->c, p->worker, &p->remap);
+}
+
+void tq_vport_log_switch(struct tq_vport *p, const struct tq_vq_log *log)
+{
+	static const struct tq_vq_log off;
+
+	tq_verify(!p->log_asked);
+	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
+		if (p->ring[i].lent)
+			p->ring[i].conf.vq.log = log ? log[i] : off;
+	}
+	if (!p->added) {
+		p->c->env.attach->log_switched(p->attach);
+		return;
+	}
+	p->log_asked = true;
+	memset(&p->log.cmd, 0, sizeof(p->log.cmd));
+	p->log.cmd.op = TQ_CMD_LOG;
+	p->log.cmd.port = p->port;
+	p->log.cmd.log = log;
+	tq_op_send(p->c, p->worker, &p->log);
 }

@@ -195,6 +195,22 @@ static void remap(struct tq_worker *w, const struct tq_cmd *cmd)
 	}
 }
 
+static void log_ring(struct tq_ring *ring, const struct tq_vq_log *log)
+{
+	static const struct tq_vq_log off;
+
+	if (ring_runs(ring))
+		tq_vq_log_set(&ring->vq, log ? &log[ring->index] : &off);
+}
+
+static void set_log(const struct tq_cmd *cmd)
+{
+	for (uint32_t pair = 0; pair < cmd->port->n_pairs; pair++) {
+		log_ring(cmd->port->rx[pair], cmd->log);
+		log_ring(cmd->port->tx[pair], cmd->log);
+	}
+}
+
 static void port_del(struct tq_worker *w, struct tq_port *port)
 {
 	for (uint32_t pair = 0; pair < port->n_pairs; pair++) {
@@ -239,6 +255,12 @@ static void run(struct tq_worker *w, const struct tq_cmd *cmd)
 		return;
 	case TQ_CMD_REMAP:
 		remap(w, cmd);
+		break;
+	case TQ_CMD_LOG:
+		set_log(cmd);
+		break;
+	case TQ_CMD_ANNOUNCE:
+		tq_flood_announce(w, cmd->port, cmd->mac);
 		break;
 	case TQ_CMD_DEVICE_ADD:
 		w->device[cmd->device->link] = cmd->device;

@@ -2,6 +2,7 @@
  * Copyright the tenant-qos authors */
 
 #include "dataplane/internal.h"
+#include "packet/rarp.h"
 
 bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
 		     const struct tq_frame *frame, enum tq_drop_reason *ret_reason)
@@ -144,6 +145,23 @@ void tq_flood_abandon(struct tq_worker *w, struct tq_ring *ring)
 	tq_vq_tx_complete(&ring->vq, 1);
 	tq_touch(w, ring);
 	w->did++;
+}
+
+void tq_flood_announce(struct tq_worker *w, const struct tq_port *port, uint64_t mac)
+{
+	struct tq_ring *ring = port->tx[0];
+	uint32_t cursor = ring->flood_cursor, copies = ring->flood_copies;
+	struct tq_frame frame = { .len_bytes = TQ_RARP_BYTES, .copy_bytes = TQ_RARP_BYTES };
+
+	if (!w->snap || port->id >= w->snap->n_ports ||
+	    w->snap->port[port->id].network == TQ_ID_NONE)
+		return;
+	tq_rarp_make(frame.copy, mac);
+	/* A flood of the guest's own that is under way goes on afterwards. */
+	ring->flood_cursor = ring->flood_copies = 0;
+	(void)tq_flood_copies(w, ring, &frame, TQ_FLOOD_COPIES_VISIT);
+	ring->flood_cursor = cursor;
+	ring->flood_copies = copies;
 }
 
 bool tq_flood_finish(struct tq_worker *w, struct tq_ring *ring)

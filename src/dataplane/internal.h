@@ -251,6 +251,8 @@ bool tq_flood_copies(struct tq_worker *w, struct tq_ring *ring, const struct tq_
 /* Make remaining copies of a flood that has begun, a bounded number: the ring is about to stop.
  * True when none is left and the frame is completed. */
 bool tq_flood_finish(struct tq_worker *w, struct tq_ring *ring);
+/* Flood one RARP frame in the name of a port; not charged to its limits. */
+void tq_flood_announce(struct tq_worker *w, const struct tq_port *port, uint64_t mac);
 /* The head whose copies are under way is no flood any more: the copies made stand, it is completed.
  */
 void tq_flood_abandon(struct tq_worker *w, struct tq_ring *ring);

@@ -39,6 +39,11 @@ enum tq_cmd_op {
 	/* port, mem: all its running rings move to the new table -> TQ_EVENT_DONE. A ring outside
 	 * the new table becomes BROKEN and is reported by TQ_EVENT_RING_FAULT */
 	TQ_CMD_REMAP,
+	/* port, log by ring index (NULL: none): its running rings log there from now on ->
+	 * TQ_EVENT_DONE */
+	TQ_CMD_LOG,
+	/* port, mac: tell the port's network where the address is (RARP) -> TQ_EVENT_DONE */
+	TQ_CMD_ANNOUNCE,
 	TQ_CMD_DEVICE_ADD, /* device -> TQ_EVENT_DONE */
 	TQ_CMD_DEVICE_DEL, /* device -> TQ_EVENT_DONE; its stash is flushed as uplink_down */
 };
@@ -50,6 +55,8 @@ struct tq_cmd {
 	struct tq_port *port;
 	struct tq_device *device;
 	const struct tq_mem *mem;
+	const struct tq_vq_log *log;
+	uint64_t mac;
 	struct tq_vq_conf conf; /* by value: RING_START */
 	/* fds are owned by control; the worker stops using the old one before the next command is
 	 * read, and TQ_EVENT_FD_UNUSED returns a replaced one for closing. */

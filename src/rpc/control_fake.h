@@ -31,6 +31,8 @@ struct tq_control {
 	struct tq_totals totals;
 	struct tq_facts facts;
 	struct tq_worker_status worker;
+	uint32_t import_port;
+	struct tq_port_counters imported;
 	const char *config_path;
 };
 
@@ -170,6 +172,13 @@ void tq_control_port_counters(const struct tq_control *c, uint32_t port TQ_UNUSE
 			      struct tq_port_counters *ret_counters)
 {
 	*ret_counters = c->sample_now.counters;
+}
+
+void tq_control_port_import(struct tq_control *c, uint32_t port,
+			    const struct tq_port_counters *counters)
+{
+	c->import_port = port;
+	c->imported = *counters;
 }
 
 void tq_control_tenant_counters(const struct tq_control *c, uint32_t tenant,

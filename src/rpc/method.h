@@ -27,6 +27,10 @@ void tq_rpc_print_reference(FILE *out);
 /* For parameters that only some callers may use. False: *reterr says who may. */
 bool tq_rpc_may_change(const struct tq_rpc_call *call, const char *what, struct tq_err *reterr);
 
+/* Make conf (taken over) the running document and answer with result (taken over) and what changed.
+ * False: it was refused. */
+bool tq_rpc_change(struct tq_rpc_call *call, struct tq_conf *conf, json_t *result);
+
 /* Where the time of a port's frames went, and which frames were lost, between two samples. Every
  * waiting or dropped frame is in exactly one row. */
 #define TQ_RPC_CAUSES_MAX (TQ_WAIT_N + TQ_DROP_N + 4)
@@ -83,6 +87,7 @@ const struct tq_class_conf *tq_rpc_limited_class(const struct tq_control *c, uin
 
 /* Pieces that several methods print. Each takes part in the answer as one key of object. */
 void tq_rpc_set_rings(json_t *object, const struct tq_port_status *status);
+json_t *tq_rpc_counters(const struct tq_port_counters *counters); /* drops included */
 void tq_rpc_set_drops(json_t *object, const char *key, const uint64_t drops[TQ_DROP_N]);
 
 #endif

@@ -174,12 +174,13 @@ static void change_done(void *arg)
 
 /* Make conf (taken over) the running document and answer with result (taken over) and what changed.
  * from_file: the document was read from a file. */
-static void change(struct tq_rpc_call *call, struct tq_conf *conf, json_t *result, bool from_file)
+static bool change(struct tq_rpc_call *call, struct tq_conf *conf, json_t *result, bool from_file)
 {
 	struct tq_control *c = call->env->control;
 	struct tq_conf_diff diff = { 0 }, unsaved = { 0 };
 	struct change *ch = calloc(1, sizeof(*ch));
 	struct tq_err err = { 0 };
+	bool done = false;
 
 	if (!ch || tq_conf_diff(running(call), conf, &diff) ||
 	    tq_conf_diff(tq_control_saved_conf(c), running(call), &unsaved)) {
@@ -193,6 +194,7 @@ static void change(struct tq_rpc_call *call, struct tq_conf *conf, json_t *resul
 	ch->result = result;
 	if (tq_control_apply(c, conf, change_done, ch, &err))
 		goto fail;
+	done = true;
 	if (from_file)
 		tq_control_mark_saved(
 			c); /* without memory, unsaved changes are named once too often */
@@ -205,6 +207,12 @@ fail:
 out:
 	tq_conf_diff_done(&diff);
 	tq_conf_diff_done(&unsaved);
+	return done;
+}
+
+bool tq_rpc_change(struct tq_rpc_call *call, struct tq_conf *conf, json_t *result)
+{
+	return change(call, conf, result, false);
 }
 
 void tq_rpc_run_config_apply(struct tq_rpc_call *call)

@@ -104,6 +104,18 @@ static json_t *names(const char *const *name, uint32_t max)
 	return rows;
 }
 
+static json_t *dirty_log(const struct tq_port_status *st)
+{
+	json_t *o;
+
+	if (st->log_bytes == 0)
+		return json_null();
+	o = json_object();
+	tq_json_set_u64(o, "bytes", st->log_bytes);
+	tq_json_set_u64(o, "missed_pages", st->log_missed_pages);
+	return o;
+}
+
 static void set_front_end(json_t *o, const struct tq_port_status *st, uint64_t now_ns)
 {
 	tq_json_set_u64(o, "attaches", st->attaches);
@@ -118,6 +130,7 @@ static void set_front_end(json_t *o, const struct tq_port_status *st, uint64_t n
 	tq_json_set_u64(o, "mem_bytes", st->mem_bytes);
 	tq_json_set_u64(o, "mem_regions", st->mem_regions);
 	tq_json_set_u64(o, "mem_regions_unsealed", st->mem_regions_unsealed);
+	json_object_set_new(o, "dirty_log", dirty_log(st));
 	tq_json_set_text(o, "detach_reason", st->detach_reason);
 	json_object_set_new(o, "detached_for_ns",
 			    st->detach_ns ? tq_json_u64(now_ns - st->detach_ns) : json_null());

@@ -10,7 +10,7 @@
 
 #define CLASSES_UNASKED_MAX 1000
 
-static json_t *counters_json(const struct tq_port_counters *n)
+json_t *tq_rpc_counters(const struct tq_port_counters *n)
 {
 	json_t *o = json_object();
 
@@ -105,7 +105,7 @@ static json_t *port_json(const struct tq_control *c, uint32_t i, bool classes)
 	json_object_set_new(o, "tenant", json_string(m->tenants[m->ports[i].tenant].name));
 	tq_json_set_u64(o, "id", st.id);
 	json_object_set_new(o, "state", json_string(tq_port_state_name(st.state)));
-	json_object_set_new(o, "counters", counters_json(&n));
+	json_object_set_new(o, "counters", tq_rpc_counters(&n));
 	set_node(o, "tx", c, TQ_NODE_OF_PORT_TX, i);
 	set_node(o, "rx", c, TQ_NODE_OF_PORT_RX, i);
 	if (classes)
@@ -130,7 +130,7 @@ static json_t *tenants_json(const struct tq_control *c)
 		tq_json_set_u64(o, "cycles", cpu.cycles);
 		tq_json_set_u64(o, "cpu_holds", cpu.holds);
 		tq_json_set_u64(o, "cpu_held_ns", cpu.held_ns);
-		json_object_set_new(o, "counters", counters_json(&n));
+		json_object_set_new(o, "counters", tq_rpc_counters(&n));
 		set_node(o, "tx", c, TQ_NODE_OF_TENANT_TX, i);
 		set_node(o, "rx", c, TQ_NODE_OF_TENANT_RX, i);
 		json_array_append_new(rows, o);

@@ -257,12 +257,12 @@ enum tq_exit tq_cli_ask(struct tq_cli *cli, const char *method, json_t *params,
 
 /* ---- files ---- */
 
-char *tq_cli_stdin(struct tq_err *reterr)
+static char *read_all(FILE *in, struct tq_err *reterr)
 {
 	size_t size = 65536, n = 0, got;
 	char *text = malloc(size);
 
-	while (text && (got = fread(text + n, 1, size - n - 1, stdin)) > 0) {
+	while (text && (got = fread(text + n, 1, size - n - 1, in)) > 0) {
 		char *more;
 
 		n += got;
@@ -278,6 +278,33 @@ char *tq_cli_stdin(struct tq_err *reterr)
 		tq_err_set(reterr, -ENOMEM, "out of memory");
 	else
 		text[n] = '\0';
+	return text;
+}
+
+char *tq_cli_stdin(struct tq_err *reterr)
+{
+	return read_all(stdin, reterr);
+}
+
+char *tq_cli_read(const char *file, struct tq_err *reterr)
+{
+	FILE *in;
+	char *text;
+
+	if (!strcmp(file, "-"))
+		return tq_cli_stdin(reterr);
+	in = fopen(file, "re");
+	if (!in) {
+		tq_err_set(reterr, -errno, "%s: %s", file, strerror(errno));
+		return NULL;
+	}
+	text = read_all(in, reterr);
+	if (text && ferror(in)) {
+		tq_err_set(reterr, -EIO, "%s cannot be read", file);
+		free(text);
+		text = NULL;
+	}
+	fclose(in);
 	return text;
 }
 

@@ -77,6 +77,8 @@ void tq_cli_print_json(FILE *out, const json_t *value); /* on one line */
 enum tq_exit tq_cli_load(struct tq_cli *cli, const char *file, struct tq_conf **ret_conf);
 /* All of standard input; heap, NULL after an error was set. */
 char *tq_cli_stdin(struct tq_err *reterr);
+/* All of a file, - is standard input; likewise. */
+char *tq_cli_read(const char *file, struct tq_err *reterr);
 
 /* For commands with options of their own: --name VALUE. Moves *i. NULL: args[*i] is not this
  * option; then and when VALUE is missing nothing moves (*ret_missing tells). */

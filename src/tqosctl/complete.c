@@ -96,6 +96,7 @@ enum tq_exit tq_cmd_complete(struct tq_cli *cli, int n, char **args)
 					     "drops",   "config", NULL };
 	static const char *const configs[] = { "check", "diff", "apply", "save", NULL };
 	static const char *const kinds[] = { "qemu-args", "uml-args", "libvirt-xml", NULL };
+	static const char *const ports[] = { "export", "import", NULL };
 	static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 	const char *word = n ? args[n - 1] : "";
 	const char *cmd = n ? args[0] : "";
@@ -111,12 +112,16 @@ enum tq_exit tq_cmd_complete(struct tq_cli *cli, int n, char **args)
 		offer_list(cli, word, configs);
 	} else if (n == 2 && !strcmp(cmd, "vm")) {
 		offer_list(cli, word, kinds);
+	} else if (n == 2 && !strcmp(cmd, "port")) {
+		offer_list(cli, word, ports);
 	} else if (n == 2 && !strcmp(cmd, "log")) {
 		offer_list(cli, word, levels);
 	} else if (n == 2 && !strcmp(cmd, "help")) {
 		for (unsigned int i = 0; tq_command(i); i++)
 			offer(cli, word, tq_command(i)->name);
-	} else if ((n == 2 && !strcmp(cmd, "explain")) || (n == 3 && !strcmp(cmd, "vm")) ||
+	} else if ((n == 2 && !strcmp(cmd, "explain")) ||
+		   (n == 3 &&
+		    (!strcmp(cmd, "vm") || (!strcmp(cmd, "port") && !strcmp(args[1], "export")))) ||
 		   !strcmp(cmd, "stats") ||
 		   (n == 3 && !strcmp(cmd, "show") && !strcmp(args[1], "ports"))) {
 		offer_ports(cli, word);

@@ -187,6 +187,11 @@ static void print_front_end(FILE *out, const json_t *p)
 			 tq_fmt_bytes(tq_j_u64(p, "mem_bytes"), size), tq_j_u64(p, "mem_regions"));
 		line(out, "front-end", text);
 	}
+	if (json_is_object(part(p, "dirty_log"))) {
+		snprintf(text, sizeof(text), "the guest migrates, log of %s",
+			 tq_fmt_bytes(tq_j_u64(part(p, "dirty_log"), "bytes"), size));
+		line(out, "dirty log", text);
+	}
 	snprintf(text, sizeof(text), "%" PRIu64, tq_j_u64(p, "attaches"));
 	line(out, "attached so far", text);
 	if (json_is_integer(part(p, "detached_for_ns"))) {

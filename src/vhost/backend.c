@@ -21,7 +21,8 @@ uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key, bool packed_k
 {
 	uint64_t f = TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF) |
 		     TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) | TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) |
-		     TQ_BIT64(TQ_VIRTIO_F_ANY_LAYOUT) | TQ_BIT64(TQ_VHOST_USER_F_PROTOCOL_FEATURES);
+		     TQ_BIT64(TQ_VIRTIO_F_ANY_LAYOUT) | TQ_BIT64(TQ_VHOST_F_LOG_ALL) |
+		     TQ_BIT64(TQ_VHOST_USER_F_PROTOCOL_FEATURES);
 
 	if (queue_pairs > 1)
 		f |= TQ_BIT64(TQ_VIRTIO_NET_F_MQ);
@@ -34,7 +35,8 @@ uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key, bool packed_k
 
 uint64_t tq_vu_protocol_features_served(void)
 {
-	return TQ_BIT64(TQ_VU_PF_MQ) | TQ_BIT64(TQ_VU_PF_REPLY_ACK) | TQ_BIT64(TQ_VU_PF_NET_MTU) |
+	return TQ_BIT64(TQ_VU_PF_MQ) | TQ_BIT64(TQ_VU_PF_LOG_SHMFD) | TQ_BIT64(TQ_VU_PF_RARP) |
+	       TQ_BIT64(TQ_VU_PF_REPLY_ACK) | TQ_BIT64(TQ_VU_PF_NET_MTU) |
 	       TQ_BIT64(TQ_VU_PF_BACKEND_REQ) | TQ_BIT64(TQ_VU_PF_RESET_DEVICE) |
 	       TQ_BIT64(TQ_VU_PF_CONFIGURE_MEM_SLOTS) | TQ_BIT64(TQ_VU_PF_STATUS);
 }
@@ -170,7 +172,8 @@ static void start_ring(struct tq_vu_backend *c, uint32_t i)
 			.avail_user_addr = r->addr.avail_user_addr,
 			.used_user_addr = r->addr.used_user_addr,
 			.avail_index = r->base,
-			.mem = &c->cur->mem },
+			.mem = &c->cur->mem,
+			.log = c->log_set ? c->log_set->ring[i] : (struct tq_vq_log){ 0 } },
 		.kick_fd = r->kick_fd,
 		.call_fd = r->call_fd,
 		.call_kind = r->call_kind,
@@ -235,13 +238,13 @@ static bool answer_waits(const struct tq_vu_backend *c)
 static void settle(struct tq_vu_backend *c)
 {
 	tq_verify(c->busy);
-	if (c->dead || c->mapping || c->switching || !stop_rings(c))
+	if (c->dead || c->mapping || c->switching || c->log_switching || !stop_rings(c))
 		return;
 	if (c->closing) {
 		c->dead = true;
 		return;
 	}
-	if (!switch_mem(c))
+	if (!switch_mem(c) || !tq_vu_int_switch_log(c, n_running(c) > 0))
 		return;
 	for (uint32_t i = 0; i < c->n_rings && !c->closing; i++) {
 		if (!c->ring[i].running && ring_wanted(c, &c->ring[i]))
@@ -281,6 +284,7 @@ static void release(struct tq_vu_backend *c)
 	}
 	c->next = tq_memtab_free(c->next, c->conf.mapper);
 	c->cur = tq_memtab_free(c->cur, c->conf.mapper);
+	tq_vu_int_log_done(c);
 }
 
 /* Leave the state machine: last thing of every entry point; c may be gone afterwards. */
@@ -351,6 +355,12 @@ void tq_vu_mem_switched(struct tq_vu_backend *c)
 	tq_verify(c->switching && c->next);
 	c->switching = false;
 	mem_take_next(c);
+	continue_from_outside(c);
+}
+
+void tq_vu_log_switched(struct tq_vu_backend *c)
+{
+	tq_vu_int_log_switched(c);
 	continue_from_outside(c);
 }
 
@@ -537,10 +547,15 @@ void tq_vu_info(const struct tq_vu_backend *c, struct tq_vu_info *ret)
 		.n_rings = c->n_rings,
 		.n_running = n_running(c),
 		.n_regions = c->cur ? c->cur->mem.n : 0,
+		.log_bytes = c->log_set ? c->log_set->file->size_bytes : 0,
+		.log_missed_pages = c->log_missed_pages,
 		.messages = c->n_messages,
 		.refusals = c->n_refusals,
 		.replacements = c->n_replacements,
 	};
+	if (c->log_set)
+		ret->log_missed_pages +=
+			__atomic_load_n(&c->log_set->dirty.missed_pages, __ATOMIC_RELAXED);
 	for (uint32_t i = 0; i < ret->n_regions; i++) {
 		ret->mem_bytes += c->cur->region[i].size_bytes;
 		ret->n_unsealed += !c->cur->file[i].sealed;

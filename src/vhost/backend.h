@@ -19,10 +19,10 @@
  *      when fd has one of events, or the deadline has passed: tq_vu_io(c, now_ns).
  *      ops->changed() says that events or deadline are to be asked again.
  *
- * Asynchronous operations.  ring_stop and mem_switch are requests: the owner answers with
- * tq_vu_ring_stopped() or tq_vu_mem_switched(), inside the callback or any time later.  Until then
- * no further message is read and the message that caused it is not answered.  All other callbacks
- * are done when they return.
+ * Asynchronous operations.  ring_stop, mem_switch and log_switch are requests: the owner answers
+ * with tq_vu_ring_stopped(), tq_vu_mem_switched() or tq_vu_log_switched(), inside the callback or
+ * any time later.  Until then no further message is read and the message that caused it is not
+ * answered.  All other callbacks are done when they return.
  *
  * A ring runs (ring_start) once it is sized, addressed inside the memory table, enabled, features
  * are acked, and it has a kick descriptor or was told there is none; no kick is waited for.  It
@@ -116,6 +116,13 @@ struct tq_vu_ops {
 	 * tq_vu_mem_switched(). Rings that do not lie inside mem were stopped before. Not called
 	 * when no ring runs. */
 	void (*mem_switch)(void *ctx, const struct tq_mem *mem);
+	/* All running rings log elsewhere from now on, or (NULL) no more: tq_vq_log_set() each
+	 * between two visits, answer with tq_vu_log_switched().  ring is an array by ring index,
+	 * valid until the next switch is answered.  Not called when no ring runs. */
+	void (*log_switch)(void *ctx, const struct tq_vq_log *ring);
+	/* The guest came from another host: its network is to be told where mac (6 bytes, no group)
+	 * is now.  False: it is not the port's. */
+	bool (*announce)(void *ctx, const uint8_t *mac);
 	/* tq_vu_events() or tq_vu_deadline_ns() differ from what they said before. */
 	void (*changed)(void *ctx);
 	/* A request was answered with a failure; the connection goes on. For a log line. text as in
@@ -146,9 +153,10 @@ uint64_t tq_vu_deadline_ns(const struct tq_vu_backend *c); /* TQ_TIME_NEVER_NS: 
 /* Do what is due: bounded to 64 messages a call. Calls ops; may end the connection. */
 void tq_vu_io(struct tq_vu_backend *c, uint64_t now_ns);
 
-/* Answers to ring_stop and mem_switch. avail_index is what tq_vq_stop() returned. */
+/* Answers to ring_stop, mem_switch and log_switch. avail_index is what tq_vq_stop() returned. */
 void tq_vu_ring_stopped(struct tq_vu_backend *c, uint32_t ring, uint32_t avail_index);
 void tq_vu_mem_switched(struct tq_vu_backend *c);
+void tq_vu_log_switched(struct tq_vu_backend *c);
 /* End it: rings are stopped first, closed() comes when they are. Repeated calls do nothing. text
  * may be NULL. */
 void tq_vu_close(struct tq_vu_backend *c, const char *text);
@@ -166,6 +174,8 @@ struct tq_vu_info {
 	uint32_t n_rings, n_running;
 	uint32_t n_regions, n_unsealed; /* regions whose file the front-end can still shrink */
 	uint64_t mem_bytes;
+	uint64_t log_bytes;                        /* of the dirty log that is kept; 0: none */
+	uint64_t log_missed_pages;                 /* written, but behind the end of the log */
 	uint64_t messages, refusals, replacements; /* replacements: handed to the owner */
 	pid_t peer_pid;                            /* SO_PEERCRED, 0 when unknown */
 	uid_t peer_uid;

@@ -13,6 +13,7 @@
 #include "base/compiler.h"
 #include "vhost/backend.h"
 #include "vhost/codec.h"
+#include "vhost/dirtylog.h"
 #include "vhost/map.h"
 
 #define VU_TEXT_BYTES 160
@@ -57,6 +58,12 @@ struct tq_vu_backend {
 	bool mapping;           /* a job is in the mapper */
 	bool switching;         /* mem_switch is outstanding */
 	uint32_t poison;
+	/* dirty log */
+	struct tq_log_file *log_file; /* of the last SET_LOG_BASE */
+	struct tq_log_set *log_set;   /* that rings use; NULL: they do not log */
+	struct tq_log_set *log_next;  /* becomes log_set when the rings have switched */
+	bool log_switching;           /* log_switch is outstanding */
+	uint64_t log_missed_pages;    /* of sets that are gone */
 	/* the request in work: read, not answered yet */
 	bool in_work;
 	bool failed; /* answer it with a failure */
@@ -94,6 +101,20 @@ bool tq_vu_int_ring_in(const struct tq_vu_backend *c, const struct vu_ring *r,
 /* Close and forget the ring's descriptors; it does not run. */
 void tq_vu_int_drop_kick(struct vu_ring *r);
 void tq_vu_int_drop_call(struct vu_ring *r);
+/* As refuse: the request changes nothing, and is answered with a failure or is the end. */
+void tq_vu_int_refuse(struct tq_vu_backend *c, const char *fmt, ...) TQ_PRINTF(2, 3);
+
+/* ---- backend_log.c ---- */
+void tq_vu_int_set_log_base(struct tq_vu_backend *c, const union tq_vu_payload *p);
+void tq_vu_int_set_log_fd(struct tq_vu_backend *c, const union tq_vu_payload *p);
+void tq_vu_int_send_rarp(struct tq_vu_backend *c, const union tq_vu_payload *p);
+/* Either may be NULL. */
+bool tq_vu_int_log_is_short(const struct tq_log_file *l, const struct tq_mem *mem);
+/* Let rings log as is wanted.  True when they do. */
+bool tq_vu_int_switch_log(struct tq_vu_backend *c, bool any_running);
+void tq_vu_int_log_switched(struct tq_vu_backend *c);
+void tq_vu_int_log_done(struct tq_vu_backend *c);
+
 /* The mapper has finished a table: continue. */
 void tq_vu_int_mapped(struct tq_vu_backend *c);
 

@@ -19,13 +19,13 @@ static bool can_nack(const struct tq_vu_backend *c)
 
 	return (m->hdr.flags & TQ_VU_FLAG_NEED_REPLY) &&
 	       (c->protocol_features & TQ_BIT64(TQ_VU_PF_REPLY_ACK)) &&
-	       (!info || info->reply == TQ_VU_REPLY_ACK);
+	       (!info || info->reply == TQ_VU_REPLY_ACK || info->reply == TQ_VU_REPLY_EMPTY);
 }
 
 /* The request changes nothing. It is answered with a failure where the front-end asked for an
  * answer; one that did not would go on as if it had been done, so that its connection ends
  * instead. */
-static TQ_PRINTF(2, 3) void refuse(struct tq_vu_backend *c, const char *fmt, ...)
+void tq_vu_int_refuse(struct tq_vu_backend *c, const char *fmt, ...)
 {
 	char why[VU_TEXT_BYTES - 40], text[VU_TEXT_BYTES];
 	va_list ap;
@@ -41,6 +41,8 @@ static TQ_PRINTF(2, 3) void refuse(struct tq_vu_backend *c, const char *fmt, ...
 	else
 		tq_vu_int_end(c, TQ_VU_END_REFUSED, "%s", text);
 }
+
+#define refuse tq_vu_int_refuse /* here on every page */
 
 /* The same, and the connection ends in any case: what follows would rest on a misunderstanding. */
 static TQ_PRINTF(2, 3) void refuse_and_end(struct tq_vu_backend *c, const char *fmt, ...)
@@ -112,6 +114,16 @@ static void set_features(struct tq_vu_backend *c, const union tq_vu_payload *p)
 	/* QEMU repeats it for every queue pair while the first runs. */
 	if (c->features_set && p->u64 == c->features)
 		return;
+	/* Logging begins and ends while rings run; settle() tells them. */
+	if ((p->u64 & TQ_BIT64(TQ_VHOST_F_LOG_ALL)) &&
+	    tq_vu_int_log_is_short(c->log_file, c->cur ? &c->cur->mem : NULL)) {
+		refuse(c, "the dirty log is too short for guest memory");
+		return;
+	}
+	if (c->features_set && !((p->u64 ^ c->features) & ~TQ_BIT64(TQ_VHOST_F_LOG_ALL))) {
+		c->features = p->u64;
+		return;
+	}
 	if (any_running(c)) {
 		refuse(c, "features cannot change from %#llx to %#llx while a ring runs",
 		       (unsigned long long)c->features, (unsigned long long)p->u64);
@@ -223,6 +235,12 @@ static void want_table(struct tq_vu_backend *c, struct tq_memtab *t)
 	/* QEMU 7.2 repeats the table for every queue pair. */
 	if (c->cur && tq_memtab_same(c->cur, t)) {
 		tq_memtab_free(t, c->conf.mapper);
+		return;
+	}
+	if ((c->features & TQ_BIT64(TQ_VHOST_F_LOG_ALL)) &&
+	    tq_vu_int_log_is_short(c->log_file, &t->mem)) {
+		tq_memtab_free(t, c->conf.mapper);
+		refuse(c, "the dirty log is too short for it");
 		return;
 	}
 	j = calloc(1, sizeof(*j));
@@ -539,6 +557,8 @@ static const serve_fn serve[TQ_VU_REQ_N] = {
 	[TQ_VU_SET_OWNER] = set_owner,
 	[TQ_VU_RESET_OWNER] = reset_owner,
 	[TQ_VU_SET_MEM_TABLE] = set_mem_table,
+	[TQ_VU_SET_LOG_BASE] = tq_vu_int_set_log_base,
+	[TQ_VU_SET_LOG_FD] = tq_vu_int_set_log_fd,
 	[TQ_VU_SET_VRING_NUM] = set_vring_num,
 	[TQ_VU_SET_VRING_ADDR] = set_vring_addr,
 	[TQ_VU_SET_VRING_BASE] = set_vring_base,
@@ -550,6 +570,7 @@ static const serve_fn serve[TQ_VU_REQ_N] = {
 	[TQ_VU_SET_PROTOCOL_FEATURES] = set_protocol_features,
 	[TQ_VU_GET_QUEUE_NUM] = get_queue_num,
 	[TQ_VU_SET_VRING_ENABLE] = set_vring_enable,
+	[TQ_VU_SEND_RARP] = tq_vu_int_send_rarp,
 	[TQ_VU_NET_SET_MTU] = net_set_mtu,
 	[TQ_VU_SET_BACKEND_REQ_FD] = set_backend_req_fd,
 	[TQ_VU_RESET_DEVICE] = reset_device,
@@ -675,6 +696,9 @@ void tq_vu_int_answer(struct tq_vu_backend *c)
 
 			reply.state.index = index;
 			reply.state.num = c->ring[index].base;
+			send = true;
+		} else if (info->reply == TQ_VU_REPLY_EMPTY && !send) {
+			hdr.size_bytes = 0;
 			send = true;
 		}
 	}

@@ -28,9 +28,15 @@ enum tq_vu_payload_kind {
 	TQ_VU_PAYLOAD_ADDR,
 	TQ_VU_PAYLOAD_MEM,
 	TQ_VU_PAYLOAD_MEMREG,
+	TQ_VU_PAYLOAD_LOG,
 	TQ_VU_PAYLOAD_ANY,
 };
-enum tq_vu_reply_kind { TQ_VU_REPLY_ACK, TQ_VU_REPLY_U64, TQ_VU_REPLY_STATE };
+enum tq_vu_reply_kind {
+	TQ_VU_REPLY_ACK,
+	TQ_VU_REPLY_U64,
+	TQ_VU_REPLY_STATE,
+	TQ_VU_REPLY_EMPTY,
+};
 /* Besides these, tq_vu_req_info.proto holds a protocol feature bit number (0 to 63). */
 enum { TQ_VU_PROTO_ALWAYS = 64, TQ_VU_PROTO_OFFER30, TQ_VU_PROTO_BIT30, TQ_VU_PROTO_ABSENT };
 enum tq_vu_req_state { TQ_VU_STATE_ANY, TQ_VU_STATE_OWNED, TQ_VU_STATE_READY };

@@ -246,8 +246,10 @@ int tq_vu_front_call(struct tq_vu_front *f, uint32_t request, const void *payloa
 		     uint32_t size_bytes, const int *fds, uint32_t n_fds, union tq_vu_payload *ret)
 {
 	const struct tq_vu_req_info *info = tq_vu_req_find(request);
-	const bool has_reply = info && info->reply != TQ_VU_REPLY_ACK;
-	const bool wants_ack = !has_reply && has_pf(f, TQ_VU_PF_REPLY_ACK);
+	const bool may_ack = !info || info->reply == TQ_VU_REPLY_ACK ||
+			     info->reply == TQ_VU_REPLY_EMPTY;
+	const bool wants_ack = may_ack && has_pf(f, TQ_VU_PF_REPLY_ACK);
+	const bool has_reply = info && info->reply != TQ_VU_REPLY_ACK && !wants_ack;
 	struct tq_vu_hdr hdr = { .request = request,
 				 .flags = TQ_VU_VERSION | (wants_ack ? TQ_VU_FLAG_NEED_REPLY : 0),
 				 .size_bytes = size_bytes };

@@ -99,8 +99,8 @@ static void map_unref(struct tq_map *m, struct tq_mapper *mapper)
 	tq_mapper_submit(mapper, &m->job);
 }
 
-static int map_open(const struct tq_vu_region *r, const struct tq_fd_mem *file, int fd,
-		    uint32_t *poison, struct tq_map **ret)
+int tq_map_open(const struct tq_vu_region *r, const struct tq_fd_mem *file, int fd,
+		uint32_t *poison, struct tq_map **ret)
 {
 	struct tq_map *m = calloc(1, sizeof(*m));
 	int rc;
@@ -128,6 +128,16 @@ fail:
 		munmap(m->reserve, m->reserve_bytes);
 	free(m);
 	return rc;
+}
+
+uint8_t *tq_map_host(const struct tq_map *m)
+{
+	return m->host;
+}
+
+void tq_map_close(struct tq_map *m, struct tq_mapper *mapper)
+{
+	map_unref(m, mapper);
 }
 
 struct tq_memtab *tq_memtab_new(void)
@@ -298,7 +308,7 @@ int tq_memtab_map(struct tq_memtab *t, uint32_t *poison)
 
 		if (t->map[i])
 			continue;
-		rc = map_open(&t->region[i], &t->file[i], t->fd[i], poison, &t->map[i]);
+		rc = tq_map_open(&t->region[i], &t->file[i], t->fd[i], poison, &t->map[i]);
 		if (rc < 0)
 			return rc;
 		t->mem.region[i].host = t->map[i]->host;

@@ -59,4 +59,13 @@ void tq_memtab_share(struct tq_memtab *t, const struct tq_memtab *old);
  * stays and goes with tq_memtab_free(). */
 int tq_memtab_map(struct tq_memtab *t, uint32_t *poison);
 
+/* ---- one range of a file on its own: the dirty log ---- */
+/* Map and guard [mmap_offset, mmap_offset + size) of r, which tq_fd_check_mem() has found in the
+ * file; gpa and user address are not looked at.  Returns 0 or as tq_memtab_map(). */
+int tq_map_open(const struct tq_vu_region *r, const struct tq_fd_mem *file, int fd,
+		uint32_t *poison, struct tq_map **ret);
+uint8_t *tq_map_host(const struct tq_map *m);
+/* Nobody reads or writes it any more. */
+void tq_map_close(struct tq_map *m, struct tq_mapper *mapper);
+
 #endif

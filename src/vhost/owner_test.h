@@ -39,7 +39,10 @@ struct owner {
 	struct tq_vu_conf conf;
 	uint64_t now_ns;
 	bool late; /* answers wait for owner_answer() */
-	bool switch_waits;
+	bool switch_waits, log_waits;
+	const struct tq_vq_log *log;
+	uint32_t n_log_switch, n_announce;
+	uint8_t announced[6];
 	const struct tq_mem *switch_mem;
 	uint32_t n_switch, n_refused, n_changed;
 	bool closed;
@@ -136,6 +139,39 @@ static inline void owner_mem_switch(void *ctx, const struct tq_mem *mem)
 		owner_switched(o);
 }
 
+static inline void owner_log_switched(struct owner *o)
+{
+	static const struct tq_vq_log off;
+
+	o->log_waits = false;
+	for (uint32_t i = 0; i < 2 * o->conf.queue_pairs; i++) {
+		if (o->ring[i].running)
+			tq_vq_log_set(o->ring[i].vq, o->log ? &o->log[i] : &off);
+	}
+	tq_vu_log_switched(o->c);
+}
+
+static inline void owner_log_switch(void *ctx, const struct tq_vq_log *log)
+{
+	struct owner *o = ctx;
+
+	tq_verify(!o->log_waits);
+	o->n_log_switch++;
+	o->log_waits = true;
+	o->log = log;
+	if (!o->late)
+		owner_log_switched(o);
+}
+
+static inline bool owner_announce(void *ctx, const uint8_t *mac)
+{
+	struct owner *o = ctx;
+
+	memcpy(o->announced, mac, sizeof(o->announced));
+	o->n_announce++;
+	return true;
+}
+
 static inline void owner_changed(void *ctx)
 {
 	((struct owner *)ctx)->n_changed++;
@@ -167,6 +203,8 @@ static const struct tq_vu_ops owner_ops = {
 	.kick_replaced = owner_kick_replaced,
 	.call_replaced = owner_call_replaced,
 	.mem_switch = owner_mem_switch,
+	.log_switch = owner_log_switch,
+	.announce = owner_announce,
 	.changed = owner_changed,
 	.refused = owner_refused,
 	.closed = owner_closed,
@@ -181,6 +219,8 @@ static inline void owner_answer(struct owner *o)
 	}
 	if (o->switch_waits)
 		owner_switched(o);
+	if (o->log_waits)
+		owner_log_switched(o);
 }
 
 static inline struct tq_vu_conf owner_conf(uint32_t queue_pairs)
@@ -225,7 +265,7 @@ static inline void owner_serve_rings(struct owner *o)
 		struct owner_ring *r = &o->ring[i];
 		uint32_t n;
 
-		if (!r->running || r->stop_waits || o->switch_waits)
+		if (!r->running || r->stop_waits || o->switch_waits || o->log_waits)
 			continue;
 		n = tq_vq_tx_peek(r->vq, true);
 		tq_vq_tx_complete(r->vq, n);

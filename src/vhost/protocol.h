@@ -20,6 +20,8 @@
 
 /* Protocol features; the bit numbers are the protocol's. */
 #define TQ_VU_PF_MQ 0
+#define TQ_VU_PF_LOG_SHMFD 1
+#define TQ_VU_PF_RARP 2
 #define TQ_VU_PF_REPLY_ACK 3
 #define TQ_VU_PF_NET_MTU 4
 #define TQ_VU_PF_BACKEND_REQ 5
@@ -90,12 +92,19 @@ struct tq_vu_mem_reg {
 	struct tq_vu_region region;
 };
 
+struct tq_vu_log {
+	uint64_t size_bytes;
+	uint64_t offset_bytes;
+};
+static_assert(sizeof(struct tq_vu_log) == 16, "wire format");
+
 union tq_vu_payload {
 	uint64_t u64;
 	struct tq_vu_vring_state state;
 	struct tq_vu_vring_addr addr;
 	struct tq_vu_mem_table mem;
 	struct tq_vu_mem_reg mem_reg;
+	struct tq_vu_log log;
 	uint8_t bytes[TQ_VU_PAYLOAD_MAX];
 };
 

@@ -31,8 +31,8 @@ static const char *const marks[] = {
 	[3] = "yyyy",  /* SET_OWNER */
 	[4] = "nyyy",  /* RESET_OWNER */
 	[5] = "nyyy",  /* SET_MEM_TABLE */
-	[6] = "nnnn",  /* SET_LOG_BASE */
-	[7] = "nnnn",  /* SET_LOG_FD */
+	[6] = "nnyy",  /* SET_LOG_BASE */
+	[7] = "nnyy",  /* SET_LOG_FD */
 	[8] = "nyyn",  /* SET_VRING_NUM, another size */
 	[9] = "nnnn",  /* SET_VRING_ADDR, without size and memory, or another one while it runs */
 	[10] = "nyyn", /* SET_VRING_BASE, another one */
@@ -44,7 +44,7 @@ static const char *const marks[] = {
 	[16] = "yyyn", /* SET_PROTOCOL_FEATURES, others */
 	[17] = "nnyy", /* GET_QUEUE_NUM */
 	[18] = "yyyy", /* SET_VRING_ENABLE 0; new: likewise */
-	[19] = "nnnn", /* SEND_RARP */
+	[19] = "nnyy", /* SEND_RARP */
 	[20] = "nnyy", /* NET_SET_MTU */
 	[21] = "nnyy", /* SET_BACKEND_REQ_FD */
 	[22] = "nnnn", [23] = "nnnn", [24] = "nnnn", [25] = "nnnn", [26] = "nnnn",
@@ -65,6 +65,7 @@ struct message {
 };
 
 static int other_fd = -1; /* memory that is not the front-end's own */
+static int log_fd = -1;
 
 /* A well-formed message that changes something where it can. */
 static struct message build(const struct tq_vu_front *f, uint32_t request)
@@ -85,6 +86,12 @@ static struct message build(const struct tq_vu_front *f, uint32_t request)
 		m.p.mem = (struct tq_vu_mem_table){ .n = 1, .region = { tq_vu_front_region(f) } };
 		m.p.mem.region[0].size_bytes -= 4096;
 		m.fd = f->mem_fd;
+		break;
+	case TQ_VU_SET_LOG_BASE:
+		m.p.log = (struct tq_vu_log){ .size_bytes = 1u << 20 };
+		m.size_bytes = sizeof(m.p.log);
+		m.n_fds = 1;
+		m.fd = log_fd;
 		break;
 	case TQ_VU_ADD_MEM_REG:
 	case TQ_VU_REM_MEM_REG:
@@ -205,7 +212,10 @@ int main(void)
 
 	other_fd = memfd_create("other", MFD_CLOEXEC);
 	tq_verify(ftruncate(other_fd, 4096) == 0);
+	log_fd = memfd_create("log", MFD_CLOEXEC);
+	tq_verify(ftruncate(log_fd, 1 << 20) == 0);
 	rc = cmocka_run_group_tests(tests, NULL, NULL);
 	close(other_fd);
+	close(log_fd);
 	return rc;
 }

@@ -20,6 +20,7 @@
 #define TQ_VIRTIO_NET_F_GUEST_ANNOUNCE 21
 #define TQ_VIRTIO_NET_F_MQ 22
 #define TQ_VIRTIO_F_NOTIFY_ON_EMPTY 24
+#define TQ_VHOST_F_LOG_ALL 26 /* of vhost, not of the guest: log the pages we write */
 #define TQ_VIRTIO_F_ANY_LAYOUT 27
 #define TQ_VIRTIO_F_INDIRECT_DESC 28
 #define TQ_VIRTIO_F_EVENT_IDX 29

@@ -75,7 +75,8 @@ static uint32_t honest(struct run *r, uint32_t request, union tq_vu_payload *p, 
 	ret_fds[0] = fds[FD_EVENT];
 	switch (request) {
 	case TQ_VU_SET_FEATURES:
-		p->u64 = r->conf.features & ~(value & 1 ? TQ_BIT64(30) : 0);
+		p->u64 = r->conf.features & ~(value & 1 ? TQ_BIT64(30) : 0) &
+			 ~(value & 2 ? TQ_BIT64(TQ_VHOST_F_LOG_ALL) : 0);
 		return 0;
 	case TQ_VU_SET_PROTOCOL_FEATURES:
 		p->u64 = r->conf.protocol_features;
@@ -94,11 +95,22 @@ static uint32_t honest(struct run *r, uint32_t request, union tq_vu_payload *p, 
 		*ret_bytes = 40;
 		ret_fds[0] = fds[FD_MEM];
 		return request == TQ_VU_ADD_MEM_REG;
+	case TQ_VU_SET_LOG_BASE: /* 64 bits for each page up to 5 GiB and beyond, or not quite */
+		p->log = (struct tq_vu_log){ .size_bytes = MEM_BYTES >> (value & 7),
+					     .offset_bytes = value & 8 ? 4096 : 0 };
+		*ret_bytes = 16;
+		ret_fds[0] = fds[FD_MEM];
+		return 1;
+	case TQ_VU_SET_LOG_FD:
+		*ret_bytes = 0;
+		return 1;
 	case TQ_VU_SET_VRING_ADDR:
 		p->addr = (struct tq_vu_vring_addr){ .index = ring,
 						     .desc_user_addr = at,
 						     .avail_user_addr = at + 4096,
-						     .used_user_addr = at + 8192 };
+						     .used_user_addr = at + 8192,
+						     .flags = value & 1,
+						     .log_gpa = GPA + value };
 		*ret_bytes = 40;
 		return 0;
 	case TQ_VU_SET_VRING_KICK:

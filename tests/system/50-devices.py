@@ -21,7 +21,8 @@ from pathlib import Path
 
 from tqlab import tap, uml
 from tqlab.daemon import Daemon, head
-from tqlab.proc import Skip, tool, wait_for
+from tqlab.netns import Namespace
+from tqlab.proc import Skip
 
 MACS = [f"52:54:00:00:00:0{i + 1}" for i in range(4)]
 VLANS = (100, 101, 102, 103)
@@ -60,25 +61,6 @@ def read_pcap(path):
         frames.append(data[at + 16:at + 16 + length])
         at += 16 + length
     return frames
-
-
-class Namespace:
-    """A network namespace that lives as long as a sleeping process."""
-
-    def __init__(self, lab):
-        self.lab = lab
-        if os.geteuid() != 0:
-            raise Skip("needs root for a network namespace with devices")
-        self.keeper = lab.spawn("netns", [tool("unshare", "util-linux"), "-n", "sleep", "1000"])
-        wait_for(lambda: self._ino(self.keeper.pid) != self._ino("self"), 5, "network namespace")
-        self.enter = [tool("nsenter", "util-linux"), f"--net=/proc/{self.keeper.pid}/ns/net"]
-
-    @staticmethod
-    def _ino(pid):
-        return os.stat(f"/proc/{pid}/ns/net").st_ino
-
-    def run(self, *argv):
-        return self.lab.run([*self.enter, *argv])
 
 
 def far_end(lab, space, ifname, vlan, address):

@@ -615,6 +615,8 @@ const struct hc_case hc_cases[] = {
 	{ "M09", "size, address, features changed while running", m09_change_while_running },
 	{ "M10", "ring base", m10_base },
 	{ "M11", "requests of features not offered", m11_not_offered },
+	{ "M12", "dirty logs: size, offset, kind of file", hc_m12_logs },
+	{ "M12", "dirty log cut short under running rings", hc_m12_cut_log },
 	{ "M13", "features not offered", m13_features },
 	{ "M14", "memory tables", m14_tables },
 	{ "M14", "1000 changed tables while running", m14_changes },

@@ -86,6 +86,82 @@ bool hc_f03_punch(struct hc *h)
 	return true;
 }
 
+/* ---- M12: dirty logs ---- */
+
+#define LOG_FILE_BYTES (1u << 20)
+
+static int send_log(struct hc *h, uint64_t size_bytes, uint64_t offset_bytes, int fd)
+{
+	const struct tq_vu_log log = { .size_bytes = size_bytes, .offset_bytes = offset_bytes };
+
+	return hc_call(h, TQ_VU_SET_LOG_BASE, &log, sizeof(log), &fd, 1);
+}
+
+static int log_file(bool sealable)
+{
+	int fd = memfd_create("hostile-log", MFD_CLOEXEC | (sealable ? MFD_ALLOW_SEALING : 0));
+
+	if (fd >= 0 && ftruncate(fd, LOG_FILE_BYTES) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+bool hc_m12_logs(struct hc *h)
+{
+	/* Guest memory begins at 1 GiB: 32 KiB of bits say nothing of it yet. */
+	static const struct {
+		uint64_t size, offset;
+		bool good;
+	} rows[] = {
+		{ 0, 0, false },
+		{ 8, 0, false },
+		{ 32768, 0, false },
+		{ 65536, 0, true },
+		{ 65536, 0, true },
+		{ 65535, 0, false },
+		{ 65536, 8, true },
+		{ 65536, 4, false },
+		{ 65536, LOG_FILE_BYTES - 65536, true },
+		{ 65536, LOG_FILE_BYTES - 65528, false },
+		{ LOG_FILE_BYTES, 0, true },
+		{ LOG_FILE_BYTES + 8, 0, false },
+		{ UINT64_MAX - 7, 0, false },
+		{ UINT64_MAX - 7, 8, false },
+		{ 65536, UINT64_MAX - 7, false },
+		{ 1ULL << 63, 1ULL << 63, false },
+	};
+	int fd = log_file(true);
+	bool ok = fd >= 0 && hc_fresh(h, ATTACHED);
+
+	for (uint32_t i = 0; ok && i < TQ_ARRAY_LEN(rows); i++) {
+		int rc = send_log(h, rows[i].size, rows[i].offset, fd);
+
+		ok = rows[i].good ? hc_is_ok(h, rc, "log") : hc_is_nack(h, rc, "log, row", i);
+	}
+	close(fd);
+	return ok;
+}
+
+bool hc_m12_cut_log(struct hc *h)
+{
+	int fd = log_file(false);
+	bool ok = fd >= 0 && hc_fresh(h, ATTACHED) &&
+		  hc_is_ok(h, send_log(h, 65536, 0, fd), "log") &&
+		  hc_is_ok(h,
+			   tq_vu_front_call_u64(h->f, TQ_VU_SET_FEATURES,
+						h->f->features | TQ_BIT64(TQ_VHOST_F_LOG_ALL)),
+			   "LOG_ALL");
+
+	if (ok && ftruncate(fd, 0) < 0)
+		ok = hc_fail(h, "ftruncate");
+	if (ok)
+		use_rings(h); /* the honest front-end tells whether the process lives */
+	close(fd);
+	return ok;
+}
+
 enum { FD_PIPE, FD_SOCKET, FD_ZERO, FD_DIR, FD_FILE, FD_TIMER, FD_EVENT, FD_MEMFD, FD_N };
 
 static int odd_fd(int kind)

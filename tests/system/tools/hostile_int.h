@@ -26,6 +26,8 @@ int hc_call(struct hc *h, uint32_t request, const void *payload, uint32_t size_b
 /* SET_MEM_TABLE that says n regions, with room for those it sends (at most 8). */
 int hc_send_table(struct hc *h, const struct tq_vu_region *r, uint32_t n, uint32_t n_fds);
 
+bool hc_m12_logs(struct hc *h);
+bool hc_m12_cut_log(struct hc *h);
 bool hc_f01_file_shorter(struct hc *h);
 bool hc_f02_truncate(struct hc *h);
 bool hc_f02_sealed(struct hc *h);
