@@ -7,9 +7,9 @@
     q1, CPU 1 -> queue 1 -> class voice: priority 0, max 8 Mbit/s   \\
     q1, CPU 0 -> queue 0 -> (rest), below a port max of 20 Mbit/s   /--> q2
 
-Linux gives each CPU a sending queue of its own, so a process pinned to CPU 1 sends on queue 1.  Both
-offer more than they get: voice has its 8, the rest what is left; without voice it has all.  Then two
-classes by port numbers on one ring: ceilings hold, and frames wait their turn (behind_class).
+Linux gives each CPU a sending queue of its own, so a process pinned to CPU 1 sends on queue 1.
+Both offer more than they get: voice has its 8, the rest what is left; without voice it has all.
+Then two classes by port numbers on one ring: ceilings hold, and frames wait (behind_class).
 """
 import time
 
