@@ -54,6 +54,22 @@ static void command(struct bench_world *b, struct tq_cmd cmd)
 	}
 }
 
+static void share_link(const struct bench_world *b, struct tq_snapshot *s)
+{
+	struct tq_link_params *link = &s->link[TQ_LINK_FABRIC].params;
+
+	if (tq_snapshot_shares(s, 1))
+		die("tq_snapshot_shares");
+	link->leased = true;
+	s->share[s->n_shares++] = (struct tq_snap_share){
+		.limit = TQ_LIMIT_LINK(TQ_LINK_FABRIC),
+		.workers = (1U << b->conf.workers) - 1,
+		.terms = { .max_bytes_s = link->capacity_bytes_s,
+			   .burst_bytes = link->burst_bytes,
+			   .piece_bytes = FRAME_BYTES_MAX },
+	};
+}
+
 static struct tq_snap_node node(const struct bench_world *b, uint32_t id, uint32_t parent)
 {
 	struct tq_node_params p = { .weight = 1, .priority = 7 };
@@ -65,7 +81,11 @@ static struct tq_snap_node node(const struct bench_world *b, uint32_t id, uint32
 		p.burst_frames = 1000000;
 	}
 	return (struct tq_snap_node){
-		.node = id, .parent = parent, .cpu_weight = parent == TQ_NODE_NONE, .params = p
+		.node = id,
+		.parent = parent,
+		.worker = b->conf.worker,
+		.cpu_weight = parent == TQ_NODE_NONE,
+		.params = p,
 	};
 }
 
@@ -76,7 +96,7 @@ static void publish(struct bench_world *b)
 
 	if (tq_snapshot_new(b->n_ports, tenants, b->n_ports, tenants + b->n_ports, b->n_ports, &s))
 		die("tq_snapshot_new");
-	s->revision = 1;
+	s->revision = ++b->revision;
 	for (uint32_t t = 0; t < tenants; t++) {
 		s->network[t] = (struct tq_snap_network){ .tenant = t,
 							  .uplink = TQ_ID_NONE,
@@ -88,6 +108,7 @@ static void publish(struct bench_world *b)
 
 		s->port[i] = (struct tq_snap_port){ .tenant = t,
 						    .network = t,
+						    .worker = b->conf.worker,
 						    .rx_node = TQ_NODE_NONE,
 						    .mac = mac_of(i),
 						    .hold_ns = 2000000 };
@@ -102,6 +123,8 @@ static void publish(struct bench_world *b)
 		s->link[TQ_LINK_FABRIC].params =
 			(struct tq_link_params){ .capacity_bytes_s = 50000000000ULL,
 						 .burst_bytes = 50000000 };
+	if (b->conf.policy != POLICY_NONE && b->connected)
+		share_link(b, s);
 	b->snap = s;
 }
 
@@ -161,6 +184,7 @@ struct bench_world *bench_world_new(const struct bench_world_conf *conf)
 	if (!b || tq_sim_world_new(&b->sim))
 		die("world");
 	b->conf = *conf;
+	worker.id = conf->worker;
 	if (conf->cycles_by_clock)
 		worker.io.cycles = cycles_by_clock;
 	b->n_ports = TQ_MIN(conf->tenants + conf->active, (uint32_t)TQ_PORTS_MAX);
@@ -176,6 +200,21 @@ struct bench_world *bench_world_new(const struct bench_world_conf *conf)
 	for (uint32_t i = 0; i < b->n_ports; i++)
 		start_port(b, i);
 	return b;
+}
+
+void bench_world_connect(struct bench_world *const *b, uint32_t n)
+{
+	struct tq_worker *w[TQ_WORKERS_MAX] = { NULL };
+
+	for (uint32_t i = 0; i < n; i++)
+		w[i] = b[i]->w;
+	if (tq_worker_connect(w, n))
+		die("tq_worker_connect");
+	for (uint32_t i = 0; i < n; i++) {
+		b[i]->connected = true;
+		tq_worker_wake(w[i]);
+		publish(b[i]);
+	}
 }
 
 uint32_t bench_world_step(struct bench_world *b, uint64_t now_ns)

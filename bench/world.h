@@ -7,7 +7,7 @@
  *
  * Why:     cycles of the worker's step as it runs in the daemon, without a front-end that is the
  *          limit. The guests only move indices: their frames and buffers are made once.
- * Thread:  one; the guests' own work is not counted.
+ * Thread:  one for each world; the guests' own work is not counted.
  * Memory:  given back by the end of the process.
  */
 #ifndef TQ_BENCH_WORLD_H
@@ -35,6 +35,9 @@ struct bench_world_conf {
 	/* the worker's cycles are those of the clock it is given: under valgrind the TSC would tell
 	 * it that all tenants had more than their share */
 	bool cycles_by_clock;
+	uint32_t worker; /* id of it */
+	/* that share the link's capacity, when there is one, once they are connected */
+	uint32_t workers;
 };
 
 struct bench_world {
@@ -45,10 +48,14 @@ struct bench_world {
 	const struct tq_snapshot *snap;
 	struct tq_port *port[TQ_PORTS_MAX];
 	struct tq_sim_guest *guest[TQ_PORTS_MAX];
-	uint64_t now_ns; /* of the last step */
+	uint64_t now_ns;   /* of the last step */
+	uint64_t revision; /* of the last snapshot */
+	bool connected;
 };
 
 struct bench_world *bench_world_new(const struct bench_world_conf *conf);
+/* The workers of n worlds, ids 0 to n - 1, lend each other what they share, from here on: once. */
+void bench_world_connect(struct bench_world *const *b, uint32_t n);
 /* The guests send, the worker steps, the guests take. Returns frames that came. */
 uint32_t bench_world_step(struct bench_world *b, uint64_t now_ns);
 /* Until so many frames came. Returns the worker's busy cycles for each frame. */
