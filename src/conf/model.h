@@ -125,7 +125,7 @@ struct tq_port_conf {
 	uint8_t mac[6];       /* when mac_set */
 	bool mac_set;         /* else the first source seen is bound */
 	bool admin_up;
-	bool packed;
+	bool packed, iommu;
 	bool ctrl_vq, tso;       /* false in this version: `on` is refused */
 	bool mode_bits_set;      /* else 0660 */
 	uint32_t mode_bits;      /* of the socket we create, 0 .. 0777 */

@@ -49,6 +49,9 @@ struct tq_attach_info {
 	uint64_t mem_bytes;
 	uint32_t mem_regions, mem_regions_unsealed;
 	uint64_t log_bytes, log_missed_pages; /* dirty log, 0: none is kept */
+	bool iommu;                           /* addresses are those of the guest's IOMMU: */
+	uint32_t iotlb_ranges;
+	struct tq_iotlb_stats iotlb;
 	uint32_t n_rings;
 	struct {
 		bool enabled, has_kick, has_call;
@@ -81,6 +84,10 @@ struct tq_attach_ops {
 	void (*mem_switched)(struct tq_attach *a);
 	/* Answer to tq_vport_log_switch(); NULL where that is never called. */
 	void (*log_switched)(struct tq_attach *a);
+	/* Answer to tq_vport_iotlb_change(); NULL, like the next, where that is never called. */
+	void (*iotlb_changed)(struct tq_attach *a);
+	/* The guest uses an address of its IOMMU that is not in the table: ask for its page. */
+	void (*iotlb_miss)(struct tq_attach *a, uint64_t iova, uint8_t perm);
 	void (*info)(const struct tq_attach *a, struct tq_attach_info *ret_info);
 	/* A descriptor that was given to control and that no worker uses any more. */
 	void (*fd_close)(void *ctx, int fd);
@@ -113,6 +120,9 @@ void tq_vport_log_switch(struct tq_vport *p, const struct tq_vq_log *log);
 /* The guest came from another host: tell its network where mac (6 bytes) is.  False: it is not the
  * port's. */
 bool tq_vport_announce(struct tq_vport *p, const uint8_t *mac);
+/* Change the table that the port's rings were started with; both lent until it is answered. */
+void tq_vport_iotlb_change(struct tq_vport *p, struct tq_iotlb *iotlb,
+			   const struct tq_iotlb_change *change);
 /* For log lines. */
 const char *tq_vport_name(const struct tq_vport *p);
 

@@ -219,6 +219,11 @@ static bool on_announce(void *ctx, const uint8_t *mac)
 	return tq_vport_announce(((struct tq_attach *)ctx)->owner, mac);
 }
 
+static void on_iotlb_change(void *ctx, struct tq_iotlb *iotlb, const struct tq_iotlb_change *change)
+{
+	tq_vport_iotlb_change(((struct tq_attach *)ctx)->owner, iotlb, change);
+}
+
 static void on_changed(void *ctx)
 {
 	struct tq_attach *a = ctx;
@@ -263,6 +268,7 @@ static const struct tq_vu_ops vu_ops = {
 	.mem_switch = on_mem_switch,
 	.log_switch = on_log_switch,
 	.announce = on_announce,
+	.iotlb_change = on_iotlb_change,
 	.changed = on_changed,
 	.refused = on_refused,
 	.closed = on_closed,
@@ -405,6 +411,8 @@ static int vhost_open(void *ctx, const struct tq_attach_conf *conf, struct tq_vp
 		.protocol_features = tq_vu_protocol_features_served(),
 		.mapper = av->mapper,
 	};
+	if (conf->port->iommu)
+		a->conf.features |= TQ_BIT64(TQ_VIRTIO_F_ACCESS_PLATFORM);
 	snprintf(a->path, sizeof(a->path), "%s", conf->port->socket_path);
 	a->timer = evtimer_new(av->base, on_timer, a);
 	if (!a->timer)
@@ -500,6 +508,19 @@ static void vhost_log_switched(struct tq_attach *a)
 	leave(a);
 }
 
+static void vhost_iotlb_changed(struct tq_attach *a)
+{
+	enter(a);
+	tq_vu_iotlb_changed(a->conn);
+	leave(a);
+}
+
+static void vhost_iotlb_miss(struct tq_attach *a, uint64_t iova, uint8_t perm)
+{
+	if (a->conn)
+		tq_vu_iotlb_miss(a->conn, iova, perm);
+}
+
 static void vhost_info(const struct tq_attach *a, struct tq_attach_info *ret_info)
 {
 	struct tq_vu_info info;
@@ -519,6 +540,9 @@ static void vhost_info(const struct tq_attach *a, struct tq_attach_info *ret_inf
 	ret_info->log_bytes = info.log_bytes;
 	ret_info->log_missed_pages = info.log_missed_pages;
 	ret_info->mem_regions_unsealed = info.n_unsealed;
+	ret_info->iommu = info.iommu;
+	ret_info->iotlb_ranges = info.iotlb_ranges;
+	ret_info->iotlb = info.iotlb;
 	ret_info->n_rings = info.n_rings;
 	for (uint32_t i = 0; i < info.n_rings; i++) {
 		ret_info->ring[i].enabled = info.ring[i].enabled;
@@ -543,6 +567,8 @@ const struct tq_attach_ops tq_attach_vhost_ops = {
 	.ring_stopped = vhost_ring_stopped,
 	.mem_switched = vhost_mem_switched,
 	.log_switched = vhost_log_switched,
+	.iotlb_changed = vhost_iotlb_changed,
+	.iotlb_miss = vhost_iotlb_miss,
 	.info = vhost_info,
 	.fd_close = vhost_fd_close,
 };

@@ -109,6 +109,9 @@ struct tq_port_status {
 	uint32_t mem_regions_unsealed; /* the front-end could still shrink their files */
 	/* dirty log that is kept while the guest migrates, 0: none; pages written behind its end */
 	uint64_t log_bytes, log_missed_pages;
+	bool iommu;            /* addresses are those of the guest's IOMMU: */
+	uint32_t iotlb_ranges; /* known now */
+	struct tq_iotlb_stats iotlb;
 	uint64_t mac; /* bound now (tq_mac_load order), configured or learned; 0: none yet */
 	bool mac_configured;
 	uint64_t mac_refused; /* asked for, but bound elsewhere in the network; 0: none */

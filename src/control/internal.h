@@ -153,7 +153,7 @@ struct tq_vport {
 	bool worker_left; /* PORT_DEL was answered */
 	bool held; /* it is being moved: no ring may run (receiving ones: tq_vring_reconcile()) */
 	bool memory_lost; /* SIGBUS in the guest's memory: no ring runs before the front-end left */
-	struct tq_op add, del, remap, log, announce;
+	struct tq_op add, del, remap, log, announce, iotlb;
 	bool switch_asked;        /* the attachment waits for ops->mem_switched */
 	bool log_asked;           /* the attachment waits for ops->log_switched */
 	uint64_t announce_tat_ns; /* of the limit of announcements */

@@ -64,6 +64,10 @@ static void handle(struct tq_control *c, const struct tq_event *event)
 	case TQ_EVENT_BIND:
 		tq_bind_event(c, event->port_id, event->mac);
 		break;
+	case TQ_EVENT_IOTLB_MISS:
+		if (p && p->attach)
+			c->env.attach->iotlb_miss(p->attach, event->iova, event->perm);
+		break;
 	}
 }
 

@@ -96,6 +96,7 @@ static const struct bit_name feature_names[] = {
 	{ TQ_VIRTIO_F_EVENT_IDX, "EVENT_IDX" },
 	{ TQ_VHOST_USER_F_PROTOCOL_FEATURES, "PROTOCOL_FEATURES" },
 	{ TQ_VIRTIO_F_VERSION_1, "VERSION_1" },
+	{ TQ_VIRTIO_F_ACCESS_PLATFORM, "ACCESS_PLATFORM" },
 	{ TQ_VIRTIO_F_RING_PACKED, "RING_PACKED" },
 };
 
@@ -169,6 +170,9 @@ void tq_control_port_status(const struct tq_control *c, uint32_t port,
 		.mem_regions_unsealed = info.mem_regions_unsealed,
 		.log_bytes = info.log_bytes,
 		.log_missed_pages = info.log_missed_pages,
+		.iommu = info.iommu,
+		.iotlb_ranges = info.iotlb_ranges,
+		.iotlb = info.iotlb,
 		.mac = tq_bind_mac(p),
 		.mac_configured = p->mac_conf != 0,
 		.mac_refused = p->mac_refused,

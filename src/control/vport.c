@@ -55,6 +55,14 @@ static void on_announced(void *arg, const struct tq_event *event)
 	tq_vport_advance(arg);
 }
 
+static void on_iotlb_changed(void *arg, const struct tq_event *event)
+{
+	struct tq_vport *p = arg;
+
+	(void)event;
+	p->c->env.attach->iotlb_changed(p->attach);
+}
+
 int tq_vport_new(struct tq_control *c, const char *tenant, const char *name,
 		 struct tq_vport **ret_vport)
 {
@@ -79,6 +87,8 @@ int tq_vport_new(struct tq_control *c, const char *tenant, const char *name,
 	p->remap.done = on_remapped;
 	p->log.done = on_logged;
 	p->announce.done = on_announced;
+	p->iotlb.done = on_iotlb_changed;
+	p->iotlb.arg = p;
 	p->add.arg = p->del.arg = p->remap.arg = p->log.arg = p->announce.arg = p;
 	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++)
 		tq_vring_init(&p->ring[i], p, i);
@@ -112,7 +122,7 @@ const char *tq_vport_name(const struct tq_vport *p)
 bool tq_vport_is_quiet(const struct tq_vport *p)
 {
 	if (p->add.pending || p->del.pending || p->remap.pending || p->log.pending ||
-	    p->announce.pending)
+	    p->announce.pending || p->iotlb.pending)
 		return false;
 	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
 		if (p->ring[i].at != TQ_VRING_STOPPED)

@@ -243,6 +243,17 @@ void tq_vport_call_replaced(struct tq_vport *p, uint32_t ring, int call_fd, enum
 	}
 }
 
+/* No worker has the port: what it would do with another memory table is done here. */
+static void clear_iotlb(struct tq_vport *p)
+{
+	static const struct tq_iotlb_change clear = { .op = TQ_IOTLB_CLEAR, .last = UINT64_MAX };
+
+	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
+		if (p->ring[i].lent && p->ring[i].conf.vq.iotlb)
+			(void)tq_iotlb_apply(p->ring[i].conf.vq.iotlb, &clear, 0);
+	}
+}
+
 void tq_vport_mem_switch(struct tq_vport *p, const struct tq_mem *mem)
 {
 	tq_verify(!p->switch_asked);
@@ -253,6 +264,7 @@ void tq_vport_mem_switch(struct tq_vport *p, const struct tq_mem *mem)
 	/* Commands are in order: when this one is answered, rings that were being stopped are so
 	 * too. */
 	if (!p->added) {
+		clear_iotlb(p);
 		p->c->env.attach->mem_switched(p->attach);
 		return;
 	}
@@ -283,4 +295,21 @@ void tq_vport_log_switch(struct tq_vport *p, const struct tq_vq_log *log)
 	p->log.cmd.port = p->port;
 	p->log.cmd.log = log;
 	tq_op_send(p->c, p->worker, &p->log);
+}
+
+void tq_vport_iotlb_change(struct tq_vport *p, struct tq_iotlb *iotlb,
+			   const struct tq_iotlb_change *change)
+{
+	tq_verify(!p->iotlb.pending);
+	if (!p->added) {
+		(void)tq_iotlb_apply(iotlb, change, p->c->env.now_ns(p->c->env.ctx));
+		p->c->env.attach->iotlb_changed(p->attach);
+		return;
+	}
+	memset(&p->iotlb.cmd, 0, sizeof(p->iotlb.cmd));
+	p->iotlb.cmd.op = TQ_CMD_IOTLB;
+	p->iotlb.cmd.port = p->port;
+	p->iotlb.cmd.iotlb = iotlb;
+	p->iotlb.cmd.change = change;
+	tq_op_send(p->c, p->worker, &p->iotlb);
 }

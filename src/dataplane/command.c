@@ -60,6 +60,7 @@ static int ring_start(struct tq_worker *w, const struct tq_cmd *cmd)
 	if (err)
 		return err;
 	reset_ring(ring);
+	tq_iommu_attach(port, cmd->conf.iotlb);
 	ring->poisoned = cmd->poisoned;
 	ring->call_fd = cmd->call_fd;
 	ring->call_kind = (uint8_t)cmd->call_kind;
@@ -75,6 +76,8 @@ static int ring_start(struct tq_worker *w, const struct tq_cmd *cmd)
 		ring->state = TQ_RING_RUNNING;
 		port->rx_running[port->n_rx_running++] = (uint8_t)(ring->index / 2);
 	}
+	if (ring->vq.missing) /* not translatable yet: ask now, not when the first frame comes */
+		tq_iommu_ask(w, ring);
 	/* A daemon before us may have died between completion and interrupt (dataplane.md section
 	 * 4). */
 	tq_signal_now(w, ring);
@@ -123,6 +126,7 @@ static uint32_t ring_stop(struct tq_worker *w, struct tq_ring *ring)
 	ring->call_fd = ring->kick_fd = -1;
 	ring->call_kind = TQ_CALL_NONE;
 	ring->poisoned = NULL;
+	tq_iommu_detach(w, ring->port);
 	return avail_index;
 }
 
@@ -189,6 +193,10 @@ static void remap_ring(struct tq_worker *w, struct tq_ring *ring, const struct t
 
 static void remap(struct tq_worker *w, const struct tq_cmd *cmd)
 {
+	static const struct tq_iotlb_change clear = { .op = TQ_IOTLB_CLEAR, .last = UINT64_MAX };
+
+	if (cmd->port->iotlb) /* its pointers lead into the old table */
+		tq_iommu_change(w, cmd->port, cmd->port->iotlb, &clear);
 	for (uint32_t pair = 0; pair < cmd->port->n_pairs; pair++) {
 		remap_ring(w, cmd->port->rx[pair], cmd->mem);
 		remap_ring(w, cmd->port->tx[pair], cmd->mem);
@@ -261,6 +269,9 @@ static void run(struct tq_worker *w, const struct tq_cmd *cmd)
 		break;
 	case TQ_CMD_ANNOUNCE:
 		tq_flood_announce(w, cmd->port, cmd->mac);
+		break;
+	case TQ_CMD_IOTLB:
+		tq_iommu_change(w, cmd->port, cmd->iotlb, cmd->change);
 		break;
 	case TQ_CMD_DEVICE_ADD:
 		w->device[cmd->device->link] = cmd->device;

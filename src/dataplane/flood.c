@@ -36,6 +36,8 @@ bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
 					   1, w->now_ns);
 		break;
 	case TQ_RX_EMPTY:
+		if (TQ_UNLIKELY(rx->vq.missing))
+			tq_iommu_ask(w, rx);
 		*ret_reason = TQ_DROP_RECEIVER_FULL;
 		break;
 	case TQ_RX_TOO_LONG:

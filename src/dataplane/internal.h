@@ -93,6 +93,7 @@ struct tq_worker {
 	struct tq_ring_list timers;  /* tx with a hold deadline or a late interrupt */
 	struct tq_ring_list all;     /* every started tx ring */
 	struct tq_ring_list no_kick; /* tx without kick fd, looked at every 50 us */
+	struct tq_port_list missing; /* with questions about their guests' addresses */
 
 	struct tq_worker_counters counters;
 	struct tq_cpu cpu;
@@ -293,8 +294,22 @@ bool tq_hold_is_spent(struct tq_ring *ring, struct tq_ring *rx);
 void tq_run_timers(struct tq_worker *w);
 void tq_timer_add(struct tq_worker *w, struct tq_ring *ring);
 void tq_timer_del(struct tq_worker *w, struct tq_ring *ring);
-/* Count the time a BLOCKED or BINDING head has waited, and leave the waiter list. */
+/* Count the time a BLOCKED, BINDING or TRANSLATING head has waited, and leave the waiter list. */
 void tq_wait_end(struct tq_worker *w, struct tq_ring *ring);
+
+/* ---- iommu.c ---- */
+/* The ring's next chain is missing (vq.missing): let control ask for its translation. */
+void tq_iommu_ask(struct tq_worker *w, struct tq_ring *ring);
+/* The same, of the head of a sending ring, which is on no list: TRANSLATING. */
+void tq_iommu_set_aside(struct tq_worker *w, struct tq_ring *ring);
+/* Questions without answer end. */
+void tq_iommu_timers(struct tq_worker *w);
+/* Carry out a change of control; iotlb is that of the port's rings, if any runs. */
+void tq_iommu_change(struct tq_worker *w, struct tq_port *port, struct tq_iotlb *iotlb,
+		     const struct tq_iotlb_change *change);
+/* A ring of the port starts with it; has stopped. */
+void tq_iommu_attach(struct tq_port *port, struct tq_iotlb *iotlb);
+void tq_iommu_detach(struct tq_worker *w, struct tq_port *port);
 
 /* ---- device_stage.c ---- */
 void tq_run_devices(struct tq_worker *w);

@@ -47,7 +47,8 @@ void tq_ring_unlink(struct tq_worker *w, struct tq_ring *ring)
 	} else {
 		if (ring->on_poll_list)
 			poll_list_del(w, ring);
-		if (ring->state == TQ_RING_BLOCKED || ring->state == TQ_RING_BINDING)
+		if (ring->state == TQ_RING_BLOCKED || ring->state == TQ_RING_BINDING ||
+		    ring->state == TQ_RING_TRANSLATING)
 			tq_wait_end(w, ring);
 		/* A queue that is being visited leaves by tq_sched_done(). */
 		if (tq_sched_queue_state(w->sched, ring->queue) != TQ_QUEUE_PICKED)
@@ -164,10 +165,12 @@ bool tq_settle(struct tq_worker *w, struct tq_ring *ring)
 		if (tq_vq_tx_count(vq) == 0) {
 			ring->head_since_ns = 0; /* what comes now waited for nobody here */
 			if (tq_vq_tx_peek(vq, true) == 0) {
-				if (vq->fault == TQ_VQ_OK)
-					tq_ring_poll(w, ring);
-				else
+				if (vq->fault != TQ_VQ_OK)
 					tq_ring_broken(w, ring);
+				else if (TQ_UNLIKELY(vq->missing))
+					tq_iommu_set_aside(w, ring);
+				else
+					tq_ring_poll(w, ring);
 				return false;
 			}
 		}
@@ -260,7 +263,12 @@ void tq_poll_rings(struct tq_worker *w)
 		if (tq_vq_tx_count(&ring->vq) == 0 && tq_vq_tx_peek(&ring->vq, true) == 0 &&
 		    ring->vq.fault == TQ_VQ_OK) {
 			ring->wait_since_ns = 0;
-			try_idle(w, ring);
+			if (TQ_UNLIKELY(ring->vq.missing)) {
+				poll_list_del(w, ring);
+				tq_iommu_set_aside(w, ring);
+			} else {
+				try_idle(w, ring);
+			}
 			now = tq_cycles(w);
 			w->step_idle_cycles += now - since;
 			since = now;

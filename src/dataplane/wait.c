@@ -8,7 +8,7 @@ static uint32_t receiver_bufs(struct tq_ring *rx)
 {
 	uint32_t pending = tq_vq_pending(&rx->vq);
 
-	return rx->vq.rx_n + pending;
+	return rx->vq.rx_n + (rx->vq.missing ? 0 : pending);
 }
 
 static bool sent_to_another(const struct tq_worker *w, const struct tq_ring *ring, uint32_t dst)
@@ -73,6 +73,8 @@ bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring 
 	uint32_t dst = rx->port->id;
 	uint64_t allowed_ns = TQ_HOLD_SINGLE_NS;
 
+	if (TQ_UNLIKELY(rx->vq.missing))
+		tq_iommu_ask(w, rx);
 	ring->hold_charged = sent_to_another(w, ring, dst);
 	if (ring->hold_charged) {
 		refill_hold(w, ring);
@@ -112,6 +114,8 @@ void tq_wait_end(struct tq_worker *w, struct tq_ring *ring)
 	ring->hold_deadline_ns = 0;
 	if (ring->state == TQ_RING_BINDING) {
 		c->wait_binding_ns += waited_ns;
+	} else if (ring->state == TQ_RING_TRANSLATING) {
+		c->wait_iommu_ns += waited_ns;
 	} else if (ring->blocked_on) {
 		c->wait_receiver_ns += waited_ns;
 		TAILQ_REMOVE(&ring->blocked_on->waiters, ring, wait_link);
@@ -193,6 +197,10 @@ void tq_watch_rings(struct tq_worker *w)
 		pending = tq_vq_pending(&rx->vq);
 		if (TQ_UNLIKELY(rx->vq.fault != TQ_VQ_OK)) {
 			tq_ring_broken(w, rx);
+		} else if (TQ_UNLIKELY(rx->vq.missing)) {
+			/* There may be buffers, but where?  tq_iommu_change() watches it again. */
+			tq_iommu_ask(w, rx);
+			tq_rx_unwatch(w, rx);
 		} else if (pending > 0 || TAILQ_EMPTY(&rx->waiters)) {
 			wake_waiters(w, rx, &wakes);
 			w->did++;
@@ -249,7 +257,7 @@ void tq_timer_del(struct tq_worker *w, struct tq_ring *ring)
 static void hold_expired(struct tq_worker *w, struct tq_ring *ring)
 {
 	struct tq_ring *rx = ring->blocked_on;
-	bool came = tq_vq_pending(&rx->vq) > 0;
+	bool came = tq_vq_pending(&rx->vq) > 0 && !rx->vq.missing;
 	uint64_t since = tq_cycles(w);
 
 	tq_wait_end(w, ring);
@@ -271,6 +279,7 @@ void tq_run_timers(struct tq_worker *w)
 	if (TQ_LIKELY(w->now_ns < w->timer_next_ns))
 		return;
 	w->timer_next_ns = TQ_TIME_NEVER_NS;
+	tq_iommu_timers(w);
 	for (ring = TAILQ_FIRST(&w->timers); ring; ring = next) {
 		uint64_t due;
 

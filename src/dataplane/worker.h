@@ -44,6 +44,9 @@ enum tq_cmd_op {
 	TQ_CMD_LOG,
 	/* port, mac: tell the port's network where the address is (RARP) -> TQ_EVENT_DONE */
 	TQ_CMD_ANNOUNCE,
+	/* port, iotlb, change: carried out, and what its rings held of what holds no longer is
+	 * forgotten -> TQ_EVENT_DONE */
+	TQ_CMD_IOTLB,
 	TQ_CMD_DEVICE_ADD, /* device -> TQ_EVENT_DONE */
 	TQ_CMD_DEVICE_DEL, /* device -> TQ_EVENT_DONE; its stash is flushed as uplink_down */
 };
@@ -57,6 +60,8 @@ struct tq_cmd {
 	const struct tq_mem *mem;
 	const struct tq_vq_log *log;
 	uint64_t mac;
+	struct tq_iotlb *iotlb;
+	const struct tq_iotlb_change *change;
 	struct tq_vq_conf conf; /* by value: RING_START */
 	/* fds are owned by control; the worker stops using the old one before the next command is
 	 * read, and TQ_EVENT_FD_UNUSED returns a replaced one for closing. */
@@ -71,6 +76,8 @@ enum tq_event_op {
 	TQ_EVENT_RING_FAULT, /* port_id, ring, result = enum tq_vq_fault */
 	/* port_id, mac: first source seen; control publishes it as mac or mac_refused */
 	TQ_EVENT_BIND,
+	/* port_id, iova, perm: ask the front-end for this page; at most one question a page */
+	TQ_EVENT_IOTLB_MISS,
 };
 
 struct tq_event {
@@ -81,6 +88,8 @@ struct tq_event {
 	uint32_t avail_index;
 	uint64_t cookie;
 	uint64_t mac;
+	uint64_t iova;
+	uint8_t perm;
 };
 
 /* What the worker asks of the world; port/kickset.h and port/notifier.h in the daemon, port/sim.h

@@ -9,10 +9,11 @@
 #include "port/ring.h"
 
 static const char *const ring_state_names[] = {
-	[TQ_RING_STOPPED] = "stopped", [TQ_RING_IDLE] = "idle",
-	[TQ_RING_POLLED] = "active",   [TQ_RING_SCHEDULED] = "scheduled",
-	[TQ_RING_BLOCKED] = "blocked", [TQ_RING_BINDING] = "binding",
-	[TQ_RING_RUNNING] = "running", [TQ_RING_BROKEN] = "broken",
+	[TQ_RING_STOPPED] = "stopped",         [TQ_RING_IDLE] = "idle",
+	[TQ_RING_POLLED] = "active",           [TQ_RING_SCHEDULED] = "scheduled",
+	[TQ_RING_BLOCKED] = "blocked",         [TQ_RING_BINDING] = "binding",
+	[TQ_RING_TRANSLATING] = "translating", [TQ_RING_RUNNING] = "running",
+	[TQ_RING_BROKEN] = "broken",
 };
 
 static const char *const counter_names[] = {

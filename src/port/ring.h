@@ -27,8 +27,10 @@ enum tq_ring_state {
 	TQ_RING_SCHEDULED, /* tx: the scheduler knows its head */
 	TQ_RING_BLOCKED,   /* tx: the head waits for buffers of a receiver or room in a device */
 	TQ_RING_BINDING,   /* tx: the head waits until its source address is bound */
-	TQ_RING_RUNNING,   /* rx */
-	TQ_RING_BROKEN,    /* structural fault: quarantined until it is started again */
+	/* tx: the head, or the ring itself, waits for a translation of the guest's IOMMU */
+	TQ_RING_TRANSLATING,
+	TQ_RING_RUNNING, /* rx */
+	TQ_RING_BROKEN,  /* structural fault: quarantined until it is started again */
 };
 
 enum tq_call_kind {
@@ -41,6 +43,7 @@ enum tq_call_kind {
 struct tq_port;
 struct tq_device;
 TAILQ_HEAD(tq_ring_list, tq_ring);
+TAILQ_HEAD(tq_port_list, tq_port);
 
 struct tq_ring {
 	struct tq_vq vq;
@@ -68,7 +71,8 @@ struct tq_ring {
 	bool on_poll_list, on_timer_list, on_no_kick_list;
 	uint64_t empty_since_ns; /* tx, POLLED; rx, watched: since when nothing came */
 	uint64_t unsignalled_ns; /* tx: oldest completion not signalled; 0: none */
-	/* BLOCKED, BINDING: since when; POLLED: since when it is not looked at, or 0 */
+	/* BLOCKED, BINDING, TRANSLATING: since when; POLLED: since when it is not looked at, or
+	 * 0 */
 	uint64_t wait_since_ns;
 
 	/* rx: up to where descriptors were compared with frames of the port, and how many fewer
@@ -121,6 +125,9 @@ struct tq_port {
 	uint32_t n_rx_running;
 	uint8_t rx_running[TQ_QUEUE_PAIRS_MAX]; /* pairs whose rx ring runs */
 	uint64_t bind_paid_ns;                  /* bindings it asked for are paid for until then */
+	struct tq_iotlb *iotlb; /* of its rings that run, NULL: none, or without IOMMU */
+	bool on_miss_list;
+	TAILQ_ENTRY(tq_port) miss_link; /* while a question about an address is outstanding */
 	struct tq_port_counters counters TQ_CACHE_ALIGNED;
 };
 

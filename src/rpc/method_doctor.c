@@ -2,6 +2,7 @@
  * Copyright the tenant-qos authors */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,11 @@ static void ports(const struct tq_control *c, struct tq_findings *f)
 			     "%s: nobody answers at %s%s%s", p->name, p->socket_path,
 			     st.connect_error ? ": " : "",
 			     st.connect_error ? strerror(-st.connect_error) : "");
+		if (st.iotlb.refused)
+			WARN(f, "port",
+			     "look at the guest's IOMMU: its kernel log names the faults",
+			     "%s: %" PRIu64 " pages that its guest used are not mapped for it",
+			     p->name, st.iotlb.refused);
 		if (p->mode == TQ_PORT_SERVER && p->admin_up && stat(p->socket_path, &file) == 0 &&
 		    file.st_mode & S_IRWXO) {
 			snprintf(fix, sizeof(fix), "chmod 0660 %s", p->socket_path);

@@ -116,6 +116,19 @@ static json_t *dirty_log(const struct tq_port_status *st)
 	return o;
 }
 
+static json_t *iommu(const struct tq_port_status *st)
+{
+	json_t *o = json_object();
+
+	tq_json_set_u64(o, "ranges", st->iotlb_ranges);
+	tq_json_set_u64(o, "misses", st->iotlb.misses);
+	tq_json_set_u64(o, "updates", st->iotlb.updates);
+	tq_json_set_u64(o, "invalidations", st->iotlb.invalidations);
+	tq_json_set_u64(o, "evictions", st->iotlb.evictions);
+	tq_json_set_u64(o, "refused", st->iotlb.refused);
+	return o;
+}
+
 static void set_front_end(json_t *o, const struct tq_port_status *st, uint64_t now_ns)
 {
 	tq_json_set_u64(o, "attaches", st->attaches);
@@ -131,6 +144,7 @@ static void set_front_end(json_t *o, const struct tq_port_status *st, uint64_t n
 	tq_json_set_u64(o, "mem_regions", st->mem_regions);
 	tq_json_set_u64(o, "mem_regions_unsealed", st->mem_regions_unsealed);
 	json_object_set_new(o, "dirty_log", dirty_log(st));
+	json_object_set_new(o, "iommu", st->iommu ? iommu(st) : json_null());
 	tq_json_set_text(o, "detach_reason", st->detach_reason);
 	json_object_set_new(o, "detached_for_ns",
 			    st->detach_ns ? tq_json_u64(now_ns - st->detach_ns) : json_null());

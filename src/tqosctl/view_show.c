@@ -192,6 +192,16 @@ static void print_front_end(FILE *out, const json_t *p)
 			 tq_fmt_bytes(tq_j_u64(part(p, "dirty_log"), "bytes"), size));
 		line(out, "dirty log", text);
 	}
+	if (json_is_object(part(p, "iommu"))) {
+		const json_t *t = part(p, "iommu");
+
+		snprintf(text, sizeof(text),
+			 "%" PRIu64 " ranges known, %" PRIu64 " asked for, %" PRIu64
+			 " taken back, %" PRIu64 " refused",
+			 tq_j_u64(t, "ranges"), tq_j_u64(t, "misses"), tq_j_u64(t, "invalidations"),
+			 tq_j_u64(t, "refused"));
+		line(out, "guest's IOMMU", text);
+	}
 	snprintf(text, sizeof(text), "%" PRIu64, tq_j_u64(p, "attaches"));
 	line(out, "attached so far", text);
 	if (json_is_integer(part(p, "detached_for_ns"))) {

@@ -100,7 +100,14 @@ static void qemu(const struct tq_model *m, const struct tq_port_conf *port,
 		LINE(t, ",host_mtu=%u", net->mtu);
 	if (port->packed)
 		LINE(t, ",packed=on");
+	if (port->iommu)
+		LINE(t, ",iommu_platform=on,ats=on");
 	LINE(t, "\n");
+	if (port->iommu)
+		NOTE(t,
+		     "The guest needs an IOMMU: -machine q35,kernel-irqchip=split and, before the "
+		     "devices,\n-device intel-iommu,intremap=on,device-iotlb=on (intremap=off and "
+		     "no kernel-irqchip\nwithout KVM).\n");
 	NOTE(t,
 	     "The first three lines stand once for each guest; more ports add the last three.\n");
 	if (!ask->no_kvm)
@@ -153,13 +160,15 @@ static void libvirt(const struct tq_model *m, const struct tq_port_conf *port, s
 	else
 		LINE(t, "' mode='server'/>\n");
 	LINE(t, "  <model type='virtio'/>\n");
-	if (port->queue_pairs > 1 || port->packed)
+	if (port->queue_pairs > 1 || port->packed || port->iommu)
 		LINE(t, "  <driver");
 	if (port->queue_pairs > 1)
 		LINE(t, " queues='%u'", port->queue_pairs);
 	if (port->packed)
 		LINE(t, " packed='on'");
-	if (port->queue_pairs > 1 || port->packed)
+	if (port->iommu)
+		LINE(t, " iommu='on' ats='on'");
+	if (port->queue_pairs > 1 || port->packed || port->iommu)
 		LINE(t, "/>\n");
 	if (net->mtu_set)
 		LINE(t, "  <mtu size='%u'/>\n", net->mtu);
@@ -193,6 +202,9 @@ static int uml(const struct tq_model *m, const struct tq_port_conf *port, struct
 	if (port->packed)
 		return refuse_uml(m, port, "features.packed", "off", "it has no packed virtqueues",
 				  reterr);
+	if (port->iommu)
+		return refuse_uml(m, port, "features.iommu", "off",
+				  "its driver would use an IOMMU that it does not have", reterr);
 	if (port->ctrl_vq)
 		return refuse_uml(
 			m, port, "features.ctrl_vq", "off",

@@ -71,6 +71,11 @@ bool tq_vu_int_ring_in(const struct tq_vu_backend *c, const struct vu_ring *r,
 {
 	const uint64_t n = r->size, event_bytes = sizeof(struct tq_packed_event);
 
+	/* Addresses of the guest's IOMMU: where they lead is known when the ring runs. */
+	if (c->features & TQ_BIT64(TQ_VIRTIO_F_ACCESS_PLATFORM))
+		return mem->n > 0 && r->addr.desc_user_addr <= UINT64_MAX - 16 * n &&
+		       r->addr.avail_user_addr <= UINT64_MAX - 16 * n &&
+		       r->addr.used_user_addr <= UINT64_MAX - 16 * n;
 	if (tq_vu_int_is_packed(c))
 		return tq_mem_user(mem, r->addr.desc_user_addr, 16 * n) &&
 		       tq_mem_user(mem, r->addr.avail_user_addr, event_bytes) &&
@@ -142,6 +147,8 @@ static bool stop_rings(struct tq_vu_backend *c)
 
 static void mem_take_next(struct tq_vu_backend *c)
 {
+	if (n_running(c) == 0) /* otherwise the owner did it, with the switch */
+		tq_vu_int_iotlb_clear(c);
 	tq_memtab_free(c->cur, c->conf.mapper);
 	c->cur = c->next;
 	c->next = NULL;
@@ -173,7 +180,8 @@ static void start_ring(struct tq_vu_backend *c, uint32_t i)
 			.used_user_addr = r->addr.used_user_addr,
 			.avail_index = r->base,
 			.mem = &c->cur->mem,
-			.log = c->log_set ? c->log_set->ring[i] : (struct tq_vq_log){ 0 } },
+			.log = c->log_set ? c->log_set->ring[i] : (struct tq_vq_log){ 0 },
+			.iotlb = c->iotlb },
 		.kick_fd = r->kick_fd,
 		.call_fd = r->call_fd,
 		.call_kind = r->call_kind,
@@ -238,13 +246,15 @@ static bool answer_waits(const struct tq_vu_backend *c)
 static void settle(struct tq_vu_backend *c)
 {
 	tq_verify(c->busy);
-	if (c->dead || c->mapping || c->switching || c->log_switching || !stop_rings(c))
+	if (c->dead || c->mapping || c->switching || c->log_switching || c->iotlb_changing ||
+	    !stop_rings(c))
 		return;
 	if (c->closing) {
 		c->dead = true;
 		return;
 	}
-	if (!switch_mem(c) || !tq_vu_int_switch_log(c, n_running(c) > 0))
+	if (!switch_mem(c) || !tq_vu_int_iotlb_settle(c, n_running(c) > 0) ||
+	    !tq_vu_int_switch_log(c, n_running(c) > 0))
 		return;
 	for (uint32_t i = 0; i < c->n_rings && !c->closing; i++) {
 		if (!c->ring[i].running && ring_wanted(c, &c->ring[i]))
@@ -285,6 +295,8 @@ static void release(struct tq_vu_backend *c)
 	c->next = tq_memtab_free(c->next, c->conf.mapper);
 	c->cur = tq_memtab_free(c->cur, c->conf.mapper);
 	tq_vu_int_log_done(c);
+	free(c->iotlb);
+	c->iotlb = NULL;
 }
 
 /* Leave the state machine: last thing of every entry point; c may be gone afterwards. */
@@ -333,6 +345,9 @@ void tq_vu_ring_stopped(struct tq_vu_backend *c, uint32_t ring, uint32_t avail_i
 	r->running = false;
 	r->stopping = false;
 	r->base = avail_index;
+	/* A front-end that has stopped its device no longer says what it takes back. */
+	if (n_running(c) == 0)
+		tq_vu_int_iotlb_clear(c);
 	/* What still waited to be handed over is now simply the ring's. */
 	if (r->kick_waits) {
 		close_fd(&r->kick_fd);
@@ -361,6 +376,13 @@ void tq_vu_mem_switched(struct tq_vu_backend *c)
 void tq_vu_log_switched(struct tq_vu_backend *c)
 {
 	tq_vu_int_log_switched(c);
+	continue_from_outside(c);
+}
+
+void tq_vu_iotlb_changed(struct tq_vu_backend *c)
+{
+	tq_verify(c->iotlb_changing);
+	c->iotlb_changing = false;
 	continue_from_outside(c);
 }
 
@@ -473,7 +495,8 @@ static bool conf_ok(const struct tq_vu_conf *conf)
 {
 	return conf->queue_pairs >= 1 && conf->queue_pairs <= TQ_QUEUE_PAIRS_MAX &&
 	       conf->mtu >= TQ_MTU_MIN && conf->mtu <= TQ_MTU_MAX &&
-	       !(conf->features & ~tq_vu_features_served(conf->queue_pairs, true, true)) &&
+	       !(conf->features & ~(tq_vu_features_served(conf->queue_pairs, true, true) |
+				    TQ_BIT64(TQ_VIRTIO_F_ACCESS_PLATFORM))) &&
 	       !(conf->protocol_features & ~tq_vu_protocol_features_served());
 }
 
@@ -549,6 +572,7 @@ void tq_vu_info(const struct tq_vu_backend *c, struct tq_vu_info *ret)
 		.n_regions = c->cur ? c->cur->mem.n : 0,
 		.log_bytes = c->log_set ? c->log_set->file->size_bytes : 0,
 		.log_missed_pages = c->log_missed_pages,
+		.iommu = c->iotlb != NULL,
 		.messages = c->n_messages,
 		.refusals = c->n_refusals,
 		.replacements = c->n_replacements,
@@ -556,6 +580,10 @@ void tq_vu_info(const struct tq_vu_backend *c, struct tq_vu_info *ret)
 	if (c->log_set)
 		ret->log_missed_pages +=
 			__atomic_load_n(&c->log_set->dirty.missed_pages, __ATOMIC_RELAXED);
+	if (c->iotlb) { /* a worker's, read as its counters are */
+		ret->iotlb_ranges = __atomic_load_n(&c->iotlb->n, __ATOMIC_RELAXED);
+		ret->iotlb = c->iotlb->stats;
+	}
 	for (uint32_t i = 0; i < ret->n_regions; i++) {
 		ret->mem_bytes += c->cur->region[i].size_bytes;
 		ret->n_unsealed += !c->cur->file[i].sealed;

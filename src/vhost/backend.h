@@ -19,8 +19,8 @@
  *      when fd has one of events, or the deadline has passed: tq_vu_io(c, now_ns).
  *      ops->changed() says that events or deadline are to be asked again.
  *
- * Asynchronous operations.  ring_stop, mem_switch and log_switch are requests: the owner answers
- * with tq_vu_ring_stopped(), tq_vu_mem_switched() or tq_vu_log_switched(), inside the callback or
+ * Asynchronous operations.  ring_stop, mem_switch, log_switch and iotlb_change are requests: the
+ * owner answers with tq_vu_ring_stopped(), tq_vu_mem_switched() and so on, inside the callback or
  * any time later.  Until then no further message is read and the message that caused it is not
  * answered.  All other callbacks are done when they return.
  *
@@ -65,9 +65,10 @@
 struct tq_vu_backend;
 
 struct tq_vu_conf {
-	uint32_t queue_pairs;       /* 1 .. TQ_QUEUE_PAIRS_MAX */
-	uint32_t mtu;               /* of the network; NET_SET_MTU beyond it is refused */
-	uint64_t features;          /* offered virtio bits, within tq_vu_features_served() */
+	uint32_t queue_pairs; /* 1 .. TQ_QUEUE_PAIRS_MAX */
+	uint32_t mtu;         /* of the network; NET_SET_MTU beyond it is refused */
+	/* offered virtio bits, within tq_vu_features_served(), and ACCESS_PLATFORM or not */
+	uint64_t features;
 	uint64_t protocol_features; /* offered, within tq_vu_protocol_features_served() */
 	struct tq_mapper *mapper;   /* may be NULL: mmap and munmap inline */
 };
@@ -123,6 +124,11 @@ struct tq_vu_ops {
 	/* The guest came from another host: its network is to be told where mac (6 bytes, no group)
 	 * is now.  False: it is not the port's. */
 	bool (*announce)(void *ctx, const uint8_t *mac);
+	/* Carry out the change on the table that running rings were started with, and
+	 * tq_vq_invalidate() them where that says so; answer with tq_vu_iotlb_changed().  Both are
+	 * lent until then.  Not called when no ring runs.  A mem_switch clears the table too. */
+	void (*iotlb_change)(void *ctx, struct tq_iotlb *iotlb,
+			     const struct tq_iotlb_change *change);
 	/* tq_vu_events() or tq_vu_deadline_ns() differ from what they said before. */
 	void (*changed)(void *ctx);
 	/* A request was answered with a failure; the connection goes on. For a log line. text as in
@@ -153,10 +159,14 @@ uint64_t tq_vu_deadline_ns(const struct tq_vu_backend *c); /* TQ_TIME_NEVER_NS: 
 /* Do what is due: bounded to 64 messages a call. Calls ops; may end the connection. */
 void tq_vu_io(struct tq_vu_backend *c, uint64_t now_ns);
 
-/* Answers to ring_stop, mem_switch and log_switch. avail_index is what tq_vq_stop() returned. */
+/* Answers to these requests. avail_index is what tq_vq_stop() returned. */
 void tq_vu_ring_stopped(struct tq_vu_backend *c, uint32_t ring, uint32_t avail_index);
 void tq_vu_mem_switched(struct tq_vu_backend *c);
 void tq_vu_log_switched(struct tq_vu_backend *c);
+void tq_vu_iotlb_changed(struct tq_vu_backend *c);
+/* Ask the front-end where a page leads, without waiting for the answer, which may not come: it does
+ * not read, or gave no channel. */
+void tq_vu_iotlb_miss(struct tq_vu_backend *c, uint64_t iova, uint8_t perm);
 /* End it: rings are stopped first, closed() comes when they are. Repeated calls do nothing. text
  * may be NULL. */
 void tq_vu_close(struct tq_vu_backend *c, const char *text);
@@ -174,8 +184,11 @@ struct tq_vu_info {
 	uint32_t n_rings, n_running;
 	uint32_t n_regions, n_unsealed; /* regions whose file the front-end can still shrink */
 	uint64_t mem_bytes;
-	uint64_t log_bytes;                        /* of the dirty log that is kept; 0: none */
-	uint64_t log_missed_pages;                 /* written, but behind the end of the log */
+	uint64_t log_bytes;        /* of the dirty log that is kept; 0: none */
+	uint64_t log_missed_pages; /* written, but behind the end of the log */
+	bool iommu;                /* addresses are those of the guest's IOMMU: */
+	uint32_t iotlb_ranges;
+	struct tq_iotlb_stats iotlb;
 	uint64_t messages, refusals, replacements; /* replacements: handed to the owner */
 	pid_t peer_pid;                            /* SO_PEERCRED, 0 when unknown */
 	uid_t peer_uid;

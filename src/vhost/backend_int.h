@@ -44,8 +44,7 @@ struct tq_vu_backend {
 	const struct tq_vu_ops *ops;
 	void *ctx;
 	int fd;
-	/* held for the front-end; nothing needs to be sent on it in this version */
-	int backend_req_fd;
+	int backend_req_fd; /* what we say of our own accord: questions about addresses; -1: none */
 	uint64_t now_ns;
 	/* negotiation */
 	bool owned, features_set;
@@ -64,6 +63,11 @@ struct tq_vu_backend {
 	struct tq_log_set *log_next;  /* becomes log_set when the rings have switched */
 	bool log_switching;           /* log_switch is outstanding */
 	uint64_t log_missed_pages;    /* of sets that are gone */
+	/* the guest's IOMMU */
+	struct tq_iotlb *iotlb; /* lent with each ring; NULL: ACCESS_PLATFORM is not acked */
+	struct tq_iotlb_change iotlb_change; /* of the request in work */
+	bool iotlb_wanted;                   /* it is to be carried out */
+	bool iotlb_changing;                 /* iotlb_change is outstanding */
 	/* the request in work: read, not answered yet */
 	bool in_work;
 	bool failed; /* answer it with a failure */
@@ -114,6 +118,16 @@ bool tq_vu_int_log_is_short(const struct tq_log_file *l, const struct tq_mem *me
 bool tq_vu_int_switch_log(struct tq_vu_backend *c, bool any_running);
 void tq_vu_int_log_switched(struct tq_vu_backend *c);
 void tq_vu_int_log_done(struct tq_vu_backend *c);
+
+/* ---- backend_iotlb.c ---- */
+void tq_vu_int_iotlb_msg(struct tq_vu_backend *c, const union tq_vu_payload *p);
+/* Features were acked, or are no longer, while no ring runs: make or free the table.  Returns 0 or
+ * -ENOMEM. */
+int tq_vu_int_iotlb_follow(struct tq_vu_backend *c);
+/* Carry out what the request in work wants.  True when nothing is left to do. */
+bool tq_vu_int_iotlb_settle(struct tq_vu_backend *c, bool any_running);
+/* Nothing holds any more; no ring runs. */
+void tq_vu_int_iotlb_clear(struct tq_vu_backend *c);
 
 /* The mapper has finished a table: continue. */
 void tq_vu_int_mapped(struct tq_vu_backend *c);

@@ -73,9 +73,11 @@ static struct tq_log_file *wanted_file(const struct tq_vu_backend *c)
 	return c->features & TQ_BIT64(TQ_VHOST_F_LOG_ALL) ? c->log_file : NULL;
 }
 
-static void wanted_ring(const struct vu_ring *r, struct tq_vq_log *ret)
+static void wanted_ring(const struct tq_vu_backend *c, const struct vu_ring *r,
+			struct tq_vq_log *ret)
 {
-	ret->has_used_gpa = r->addressed && (r->addr.flags & TQ_VU_VRING_F_LOG);
+	/* With an IOMMU that is no guest-physical address; where the ring lies is logged anyhow. */
+	ret->has_used_gpa = r->addressed && (r->addr.flags & TQ_VU_VRING_F_LOG) && !c->iotlb;
 	ret->used_gpa = ret->has_used_gpa ? r->addr.log_gpa : 0;
 }
 
@@ -88,7 +90,7 @@ static bool is_as_wanted(const struct tq_vu_backend *c)
 	for (uint32_t i = 0; s && i < c->n_rings; i++) {
 		struct tq_vq_log want;
 
-		wanted_ring(&c->ring[i], &want);
+		wanted_ring(c, &c->ring[i], &want);
 		if (want.has_used_gpa != s->ring[i].has_used_gpa ||
 		    want.used_gpa != s->ring[i].used_gpa)
 			return false;
@@ -120,7 +122,7 @@ bool tq_vu_int_switch_log(struct tq_vu_backend *c, bool any_running)
 			return false;
 		}
 		for (uint32_t i = 0; i < c->n_rings; i++)
-			wanted_ring(&c->ring[i], &c->log_next->ring[i]);
+			wanted_ring(c, &c->ring[i], &c->log_next->ring[i]);
 	}
 	if (!any_running) {
 		take_next(c);

@@ -141,6 +141,10 @@ static void set_features(struct tq_vu_backend *c, const union tq_vu_payload *p)
 	was_packed = tq_vu_int_is_packed(c);
 	c->features = p->u64;
 	c->features_set = true;
+	if (tq_vu_int_iotlb_follow(c) < 0) {
+		tq_vu_int_end(c, TQ_VU_END_SYSTEM, "out of memory");
+		return;
+	}
 	/* An index of the other kind means nothing. */
 	for (uint32_t i = 0; i < c->n_rings && was_packed != tq_vu_int_is_packed(c); i++)
 		c->ring[i].base = c->ring[i].set_base = was_packed ? 0 : VU_PACKED_BASE_FRESH;
@@ -573,6 +577,7 @@ static const serve_fn serve[TQ_VU_REQ_N] = {
 	[TQ_VU_SEND_RARP] = tq_vu_int_send_rarp,
 	[TQ_VU_NET_SET_MTU] = net_set_mtu,
 	[TQ_VU_SET_BACKEND_REQ_FD] = set_backend_req_fd,
+	[TQ_VU_IOTLB_MSG] = tq_vu_int_iotlb_msg,
 	[TQ_VU_RESET_DEVICE] = reset_device,
 	[TQ_VU_GET_MAX_MEM_SLOTS] = get_max_mem_slots,
 	[TQ_VU_ADD_MEM_REG] = add_mem_reg,
@@ -655,6 +660,7 @@ static void reset_rings(struct tq_vu_backend *c)
 	}
 	c->features = 0;
 	c->features_set = false;
+	(void)tq_vu_int_iotlb_follow(c); /* frees */
 	c->status = 0;
 	c->mtu = 0;
 }

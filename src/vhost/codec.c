@@ -74,6 +74,8 @@ bool tq_vu_size_ok(const struct tq_vu_req_info *info, uint32_t size_bytes)
 		       (size_bytes - table_head) % sizeof(struct tq_vu_region) == 0;
 	case TQ_VU_PAYLOAD_LOG:
 		return size_bytes == sizeof(uint64_t) || size_bytes == sizeof(struct tq_vu_log);
+	case TQ_VU_PAYLOAD_IOTLB:
+		return size_bytes == sizeof(struct tq_vu_iotlb);
 	case TQ_VU_PAYLOAD_ANY:
 		return size_bytes <= TQ_VU_PAYLOAD_MAX;
 	}

@@ -29,6 +29,7 @@ enum tq_vu_payload_kind {
 	TQ_VU_PAYLOAD_MEM,
 	TQ_VU_PAYLOAD_MEMREG,
 	TQ_VU_PAYLOAD_LOG,
+	TQ_VU_PAYLOAD_IOTLB,
 	TQ_VU_PAYLOAD_ANY,
 };
 enum tq_vu_reply_kind {

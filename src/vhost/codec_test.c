@@ -50,6 +50,7 @@ static void test_table(void **state)
 		[TQ_VU_PAYLOAD_MEM] = { 40, 72, 104, 136, 168, 200, 232, 264 },
 		[TQ_VU_PAYLOAD_MEMREG] = { 40 },
 		[TQ_VU_PAYLOAD_LOG] = { 8, 16 },
+		[TQ_VU_PAYLOAD_IOTLB] = { 32 },
 	};
 
 	(void)state;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -22,6 +23,16 @@ static bool has_pf(const struct tq_vu_front *f, unsigned bit)
 	return f->protocol_features & TQ_BIT64(bit);
 }
 
+static bool has_iommu(const struct tq_vu_front *f)
+{
+	return f->features & TQ_BIT64(TQ_VIRTIO_F_ACCESS_PLATFORM);
+}
+
+static uint64_t user_addr(const struct tq_vu_front *f)
+{
+	return f->conf.user_is_gpa ? TQ_VU_FRONT_GPA : (uintptr_t)f->mem;
+}
+
 static struct tq_drv_conf drv_conf(const struct tq_vu_front *f, uint32_t ring)
 {
 	const uint64_t at = ring * f->ring_bytes;
@@ -31,8 +42,8 @@ static struct tq_drv_conf drv_conf(const struct tq_vu_front *f, uint32_t ring)
 		.size = f->conf.ring_size,
 		.features = f->features,
 		.host = f->mem ? f->mem + at : NULL,
-		.gpa = TQ_VU_FRONT_GPA + at,
-		.user_addr = f->conf.user_is_gpa ? TQ_VU_FRONT_GPA + at : (uintptr_t)f->mem + at,
+		.gpa = (has_iommu(f) ? TQ_VU_FRONT_IOVA : TQ_VU_FRONT_GPA) + at,
+		.user_addr = (has_iommu(f) ? TQ_VU_FRONT_IOVA : user_addr(f)) + at,
 		.buf_bytes = f->conf.buf_bytes,
 		.table_entries = f->conf.table_entries,
 	};
@@ -91,6 +102,7 @@ int tq_vu_front_new(const struct tq_vu_front_conf *conf, struct tq_vu_front **re
 		f->conf.timeout_ns = 5 * TQ_NS_PER_S;
 	f->fd = -1;
 	f->mem_fd = -1;
+	f->back_fd = -1;
 	f->n_rings = 2 * conf->queue_pairs;
 	tq_vu_reader_init(&f->reader, true);
 	rc = alloc_mem(f);
@@ -119,6 +131,8 @@ struct tq_vu_front *tq_vu_front_free(struct tq_vu_front *f)
 		munmap(f->mem, f->mem_bytes);
 	if (f->mem_fd >= 0)
 		close(f->mem_fd);
+	if (f->back_fd >= 0)
+		close(f->back_fd);
 	free(f->drv);
 	free(f->ring);
 	free(f);
@@ -332,10 +346,8 @@ int tq_vu_front_negotiate(struct tq_vu_front *f)
 
 struct tq_vu_region tq_vu_front_region(const struct tq_vu_front *f)
 {
-	const struct tq_drv_conf dc = drv_conf(f, 0);
-
-	return (struct tq_vu_region){ .gpa = dc.gpa,
-				      .user_addr = dc.user_addr,
+	return (struct tq_vu_region){ .gpa = TQ_VU_FRONT_GPA,
+				      .user_addr = user_addr(f),
 				      .size_bytes = f->mem_bytes };
 }
 
@@ -387,6 +399,71 @@ int tq_vu_front_enable(struct tq_vu_front *f, uint32_t ring, bool on)
 	return tq_vu_front_call_state(f, TQ_VU_SET_VRING_ENABLE, ring, on);
 }
 
+/* A channel for what the back-end says of its own accord. */
+static int give_channel(struct tq_vu_front *f)
+{
+	int sv[2], rc;
+
+	if (!has_iommu(f) || !has_pf(f, TQ_VU_PF_BACKEND_REQ))
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	if (f->back_fd >= 0)
+		close(f->back_fd);
+	f->back_fd = sv[0];
+	rc = tq_vu_front_call(f, TQ_VU_SET_BACKEND_REQ_FD, NULL, 0, &sv[1], 1, NULL);
+	close(sv[1]);
+	return rc;
+}
+
+int tq_vu_front_iotlb(struct tq_vu_front *f, uint64_t offset_bytes, uint64_t size_bytes,
+		      uint8_t perm)
+{
+	const struct tq_vu_iotlb m = { .iova = TQ_VU_FRONT_IOVA + offset_bytes,
+				       .size_bytes = size_bytes,
+				       .user_addr = perm ? user_addr(f) + offset_bytes : 0,
+				       .perm = perm,
+				       .type = perm ? TQ_VU_IOTLB_UPDATE : TQ_VU_IOTLB_INVALIDATE };
+
+	return tq_vu_front_call(f, TQ_VU_IOTLB_MSG, &m, sizeof(m), NULL, 0, NULL);
+}
+
+int tq_vu_front_next_miss(struct tq_vu_front *f, struct tq_vu_iotlb *ret)
+{
+	struct {
+		struct tq_vu_hdr hdr;
+		struct tq_vu_iotlb msg;
+	} __attribute__((packed)) in;
+	ssize_t n = f->back_fd < 0 ? 0 : recv(f->back_fd, &in, sizeof(in), MSG_DONTWAIT);
+
+	if (n <= 0) /* closed at the end of the connection */
+		return 0;
+	if (n != sizeof(in) || in.hdr.request != TQ_VU_BACKEND_IOTLB_MSG ||
+	    in.hdr.size_bytes != sizeof(in.msg) || in.msg.type != TQ_VU_IOTLB_MISS ||
+	    in.msg.perm == 0)
+		return -EPROTO;
+	*ret = in.msg;
+	return 1;
+}
+
+int tq_vu_front_answer_misses(struct tq_vu_front *f)
+{
+	struct tq_vu_iotlb m;
+	int n = 0, rc;
+
+	while ((rc = tq_vu_front_next_miss(f, &m)) == 1) {
+		uint64_t at = (m.iova - TQ_VU_FRONT_IOVA) & ~(PAGE_BYTES - 1);
+
+		if (m.iova < TQ_VU_FRONT_IOVA || at >= f->mem_bytes)
+			continue; /* the guest's fault: no answer */
+		rc = tq_vu_front_iotlb(f, at, PAGE_BYTES, TQ_IOTLB_READ | TQ_IOTLB_WRITE);
+		if (rc < 0)
+			break;
+		n++;
+	}
+	return rc < 0 ? rc : n;
+}
+
 static bool has_bit30(const struct tq_vu_front *f)
 {
 	return f->features & TQ_BIT64(TQ_VHOST_USER_F_PROTOCOL_FEATURES);
@@ -404,6 +481,8 @@ int tq_vu_front_attach(struct tq_vu_front *f)
 {
 	int rc = tq_vu_front_negotiate(f);
 
+	if (rc == 0)
+		rc = give_channel(f);
 	if (rc == 0)
 		rc = tq_vu_front_share_mem(f);
 	for (uint32_t i = 0; i < f->n_rings && rc == 0; i++)

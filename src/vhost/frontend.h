@@ -25,6 +25,7 @@
 #include "virtio/driver.h"
 
 #define TQ_VU_FRONT_GPA 0x40000000ULL
+#define TQ_VU_FRONT_IOVA 0x7f4000000000ULL /* of the same memory, with ACCESS_PLATFORM */
 
 struct tq_vu_front_conf {
 	uint32_t queue_pairs;   /* 1 .. TQ_QUEUE_PAIRS_MAX */
@@ -50,6 +51,7 @@ struct tq_vu_front_ring {
 struct tq_vu_front {
 	struct tq_vu_front_conf conf;
 	int fd;                               /* socket, -1 when not connected */
+	int back_fd;                          /* our end of the back-end's channel, -1 without */
 	uint64_t features, protocol_features; /* negotiated */
 	uint64_t offered, protocol_offered;
 	int mem_fd;
@@ -106,6 +108,17 @@ int tq_vu_front_enable(struct tq_vu_front *f, uint32_t ring, bool on);
 /* All of them, for all rings. Split rings go on at their used index; for packed ones the base is,
  * as QEMU's after the death of its back-end, that of a ring never used. */
 int tq_vu_front_attach(struct tq_vu_front *f);
+/* ---- the guest's IOMMU, when ACCESS_PLATFORM is negotiated: tq_vu_front_attach() gives the
+ * channel for questions ---- */
+/* Send an update of [offset, offset + size) of guest memory, or take it back (perm 0). */
+int tq_vu_front_iotlb(struct tq_vu_front *f, uint64_t offset_bytes, uint64_t size_bytes,
+		      uint8_t perm);
+/* The next question that waits.  Returns 1; 0 there is none; -EPROTO it is not one. */
+int tq_vu_front_next_miss(struct tq_vu_front *f, struct tq_vu_iotlb *ret);
+/* Answer all questions that wait with their pages, readable and writable.  Returns how many, or an
+ * error. */
+int tq_vu_front_answer_misses(struct tq_vu_front *f);
+
 /* GET_VRING_BASE. */
 int tq_vu_front_stop_ring(struct tq_vu_front *f, uint32_t ring, uint32_t *ret_base);
 /* Disable and stop all rings, STATUS 0: what a VMM does when its guest reboots. */

@@ -44,6 +44,10 @@ struct owner {
 	uint32_t n_log_switch, n_announce;
 	uint8_t announced[6];
 	const struct tq_mem *switch_mem;
+	bool change_waits;
+	struct tq_iotlb *iotlb;
+	const struct tq_iotlb_change *change;
+	uint32_t n_change;
 	uint32_t n_switch, n_refused, n_changed;
 	bool closed;
 	enum tq_vu_end end;
@@ -121,6 +125,13 @@ static inline void owner_switched(struct owner *o)
 {
 	o->switch_waits = false;
 	for (uint32_t i = 0; i < 2 * o->conf.queue_pairs; i++) {
+		static const struct tq_iotlb_change clear = { .op = TQ_IOTLB_CLEAR,
+							      .last = UINT64_MAX };
+
+		if (o->ring[i].running && o->ring[i].vq->conf.iotlb)
+			(void)tq_iotlb_apply(o->ring[i].vq->conf.iotlb, &clear, o->now_ns);
+	}
+	for (uint32_t i = 0; i < 2 * o->conf.queue_pairs; i++) {
 		if (o->ring[i].running)
 			tq_verify(tq_vq_remap(o->ring[i].vq, o->switch_mem) == 0);
 	}
@@ -172,6 +183,52 @@ static inline bool owner_announce(void *ctx, const uint8_t *mac)
 	return true;
 }
 
+static inline void owner_iotlb_changed(struct owner *o)
+{
+	bool moved = tq_iotlb_apply(o->iotlb, o->change, o->now_ns);
+
+	o->change_waits = false;
+	for (uint32_t i = 0; i < 2 * o->conf.queue_pairs; i++) {
+		if (!o->ring[i].running)
+			continue;
+		(void)tq_vq_publish(o->ring[i].vq);
+		if (moved)
+			tq_vq_invalidate(o->ring[i].vq, o->change->iova, o->change->last);
+	}
+	tq_vu_iotlb_changed(o->c);
+}
+
+static inline void owner_iotlb_change(void *ctx, struct tq_iotlb *iotlb,
+				      const struct tq_iotlb_change *change)
+{
+	struct owner *o = ctx;
+
+	tq_verify(!o->change_waits && iotlb);
+	o->n_change++;
+	o->change_waits = true;
+	o->iotlb = iotlb;
+	o->change = change;
+	if (!o->late)
+		owner_iotlb_changed(o);
+}
+
+/* Ask for what rings miss. */
+static inline void owner_ask(struct owner *o)
+{
+	uint64_t page;
+	uint8_t perm;
+
+	for (uint32_t i = 0; i < 2 * o->conf.queue_pairs; i++) {
+		struct tq_iotlb *t = o->ring[i].running ? o->ring[i].vq->conf.iotlb : NULL;
+
+		if (!t)
+			continue;
+		(void)tq_iotlb_expire(t, o->now_ns);
+		while (tq_iotlb_ask(t, o->now_ns, &page, &perm))
+			tq_vu_iotlb_miss(o->c, page, perm);
+	}
+}
+
 static inline void owner_changed(void *ctx)
 {
 	((struct owner *)ctx)->n_changed++;
@@ -205,6 +262,7 @@ static const struct tq_vu_ops owner_ops = {
 	.mem_switch = owner_mem_switch,
 	.log_switch = owner_log_switch,
 	.announce = owner_announce,
+	.iotlb_change = owner_iotlb_change,
 	.changed = owner_changed,
 	.refused = owner_refused,
 	.closed = owner_closed,
@@ -221,6 +279,8 @@ static inline void owner_answer(struct owner *o)
 		owner_switched(o);
 	if (o->log_waits)
 		owner_log_switched(o);
+	if (o->change_waits)
+		owner_iotlb_changed(o);
 }
 
 static inline struct tq_vu_conf owner_conf(uint32_t queue_pairs)
@@ -265,7 +325,8 @@ static inline void owner_serve_rings(struct owner *o)
 		struct owner_ring *r = &o->ring[i];
 		uint32_t n;
 
-		if (!r->running || r->stop_waits || o->switch_waits || o->log_waits)
+		if (!r->running || r->stop_waits || o->switch_waits || o->log_waits ||
+		    o->change_waits)
 			continue;
 		n = tq_vq_tx_peek(r->vq, true);
 		tq_vq_tx_complete(r->vq, n);
@@ -284,6 +345,7 @@ static inline void owner_pump(void *ctx)
 		return;
 	o->now_ns += OWNER_PUMP_NS;
 	owner_serve_rings(o);
+	owner_ask(o);
 	if (o->conf.mapper)
 		tq_mapper_dispatch(o->conf.mapper);
 	if (!o->c)

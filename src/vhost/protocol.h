@@ -98,6 +98,24 @@ struct tq_vu_log {
 };
 static_assert(sizeof(struct tq_vu_log) == 16, "wire format");
 
+/* Types of struct tq_vu_iotlb. */
+#define TQ_VU_IOTLB_MISS 1
+#define TQ_VU_IOTLB_UPDATE 2
+#define TQ_VU_IOTLB_INVALIDATE 3
+#define TQ_VU_IOTLB_ACCESS_FAIL 4
+
+#define TQ_VU_BACKEND_IOTLB_MSG 1 /* a request of the back-end's, on its own channel */
+
+struct tq_vu_iotlb {
+	uint64_t iova;
+	uint64_t size_bytes;
+	uint64_t user_addr;
+	uint8_t perm; /* as TQ_IOTLB_READ and _WRITE */
+	uint8_t type;
+	uint8_t pad[6]; /* not packed: the kernel's struct */
+};
+static_assert(sizeof(struct tq_vu_iotlb) == 32, "wire format");
+
 union tq_vu_payload {
 	uint64_t u64;
 	struct tq_vu_vring_state state;
@@ -105,6 +123,7 @@ union tq_vu_payload {
 	struct tq_vu_mem_table mem;
 	struct tq_vu_mem_reg mem_reg;
 	struct tq_vu_log log;
+	struct tq_vu_iotlb iotlb;
 	uint8_t bytes[TQ_VU_PAYLOAD_MAX];
 };
 

@@ -351,8 +351,12 @@ static void the_last_addresses(void **state)
 		uint64_t addr; /* of 100 bytes */
 		bool asks;
 	} row[] = {
-		{ UINT64_MAX - 100, true }, { UINT64_MAX - 99, false }, /* ends at 2^64: refused as everywhere */
-		{ UINT64_MAX - 98, false }, { UINT64_MAX, false },      { 0, true },
+		/* An end of 2^64 is refused, as everywhere. */
+		{ UINT64_MAX - 100, true },
+		{ UINT64_MAX - 99, false },
+		{ UINT64_MAX - 98, false },
+		{ UINT64_MAX, false },
+		{ 0, true },
 	};
 
 	(void)state;

@@ -118,6 +118,15 @@ static uint32_t honest(struct run *r, uint32_t request, union tq_vu_payload *p, 
 	case TQ_VU_SET_VRING_ERR:
 		p->u64 = ring | (value & 1 ? TQ_VU_VRING_NOFD : 0);
 		return !(value & 1);
+	case TQ_VU_IOTLB_MSG:
+		p->iotlb = (struct tq_vu_iotlb){ .iova = USER + value * 4096ULL,
+						 .size_bytes = 4096ULL << ring,
+						 .user_addr = USER + value * 4096ULL,
+						 .perm = 1 + value % 3,
+						 .type = value & 64 ? TQ_VU_IOTLB_INVALIDATE
+								    : TQ_VU_IOTLB_UPDATE };
+		*ret_bytes = sizeof(p->iotlb);
+		return 0;
 	case TQ_VU_SET_BACKEND_REQ_FD:
 		*ret_bytes = 0;
 		ret_fds[0] = fds[FD_SOCKET];
@@ -238,6 +247,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r.size = size;
 	r.peer = -1;
 	r.conf = owner_conf(2);
+	if (size & 1) /* half of all inputs are guests with an IOMMU */
+		r.conf.features |= TQ_BIT64(TQ_VIRTIO_F_ACCESS_PLATFORM);
 	reopen(&r);
 	for (int i = 0; i < MAX_STEPS && r.pos < r.size; i++) {
 		step(&r);
