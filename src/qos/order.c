@@ -67,7 +67,6 @@ static void drr_served(struct tq_sched *s, struct tq_band *b, uint32_t inst, uin
 	i->key -= cost;
 	if ((int64_t)i->key > 0)
 		return;
-	i->key += tq_order_drr_quantum(b);
 	if (b->first == inst) {
 		b->first = i->next;
 	} else {
@@ -84,7 +83,7 @@ static void share_enter(struct tq_sched *s, struct tq_band *b, uint32_t link, ui
 	if (s->drr) {
 		/* What was left of its quantum is lost; what it took too much is not forgiven. */
 		b->piece_bytes = TQ_MAX(b->piece_bytes, s->inst[inst].piece_bytes);
-		i->key = (uint64_t)TQ_MIN((int64_t)i->key, 0) + tq_order_drr_quantum(b);
+		i->key = (uint64_t)TQ_MIN((int64_t)i->key, 0);
 		i->slot = TQ_SLOT_LIST;
 		tq_items_push(tq_tree_share_items(s), &b->first, inst);
 	} else {
@@ -100,11 +99,37 @@ static void share_leave(struct tq_sched *s, struct tq_band *b, uint32_t link, ui
 	tags_remove(s, b, link, inst);
 }
 
-/* Guarantees. */
+/* Guarantees. Times of static functions are those of tq_tree_guar_ns(). */
 
 static uint64_t share_ns(uint64_t inv_min, uint64_t bytes)
 {
 	return (uint64_t)(((unsigned __int128)inv_min * bytes) >> 32);
+}
+
+/* What the next turn of a node brings, for its deadline. A deadline that expects less than that
+ * passes others which are due. One that expects more makes the children wait twice: for the long
+ * piece that was served, and as long again for a short one that is expected to be as long. So below
+ * nodes that had longer pieces than a quantum of late the next one is looked for. */
+static uint32_t piece_next(const struct tq_sched *s, uint32_t node, uint32_t link)
+{
+	const uint32_t late_bytes = s->inst[tq_tree_inst(s, node, link)].piece_bytes;
+	uint32_t queue, bytes;
+
+	if (late_bytes <= TQ_SCHED_QUANTUM_BYTES)
+		return late_bytes;
+	while (s->node[node].par) {
+		const struct tq_parent *p = tq_tree_parent(s, s->node[node].par, link);
+		const struct tq_band *b;
+
+		if (!p->n)
+			return late_bytes;
+		b = tq_tree_band(s, p->band[__builtin_ctz(p->ready)], link);
+		node = p->due.n ? p->due.first : tq_order_head(s, b, link);
+		node -= link * s->n_nodes;
+	}
+	queue = s->inst[tq_tree_inst(s, node, link)].queue_root;
+	bytes = queue == TQ_QUEUE_NONE ? 0 : tq_tree_piece_bytes(s, &s->queue[queue].head);
+	return TQ_MAX(bytes, (uint32_t)TQ_SCHED_QUANTUM_BYTES);
 }
 
 static void guar_insert(struct tq_sched *s, uint32_t node, uint32_t inst, struct tq_parent *p,
@@ -116,9 +141,51 @@ static void guar_insert(struct tq_sched *s, uint32_t node, uint32_t inst, struct
 	if (i->g_ns > now_ns - p->offset_ns) {
 		tq_wheel_add(&s->later, it, inst, i->g_ns + p->offset_ns, now_ns);
 	} else {
-		i->guar.key = i->g_ns + share_ns(s->node[node].inv_min, i->piece_bytes);
+		uint32_t bytes = piece_next(s, node, inst / s->n_nodes);
+
+		i->guar.key = i->g_ns + share_ns(s->node[node].inv_min, bytes);
 		tq_deadline_insert(&p->due, &s->deadlines, it, inst);
 	}
+}
+
+/* It is due, and its next piece is another one than its deadline expects. */
+static void guar_rekey(struct tq_sched *s, uint32_t node, uint32_t link, uint32_t piece_bytes)
+{
+	struct tq_items it = tq_tree_guar_items(s);
+	uint32_t inst = tq_tree_inst(s, node, link);
+	struct tq_parent *p = tq_tree_up(s, &s->node[node], link);
+	struct tq_inst *i = &s->inst[inst];
+
+	tq_deadline_remove(&p->due, &s->deadlines, it, inst);
+	i->guar.key = i->g_ns + share_ns(s->node[node].inv_min, piece_bytes);
+	tq_deadline_insert(&p->due, &s->deadlines, it, inst);
+}
+
+void tq_order_piece_left(struct tq_sched *s, uint32_t node, uint32_t link)
+{
+	for (; node != TQ_NODE_NONE; node = s->node[node].parent) {
+		const struct tq_inst *i = &s->inst[tq_tree_inst(s, node, link)];
+
+		if (i->piece_bytes > TQ_SCHED_QUANTUM_BYTES && tq_deadline_has(&i->guar))
+			guar_rekey(s, node, link, piece_next(s, node, link));
+	}
+}
+
+bool tq_order_piece_longer(struct tq_sched *s, const uint32_t *path, uint32_t guaranteed,
+			   uint32_t link, uint32_t piece_bytes)
+{
+	for (; guaranteed; guaranteed &= guaranteed - 1) {
+		uint32_t node = path[__builtin_ctz(guaranteed)];
+		const struct tq_inst *i = &s->inst[tq_tree_inst(s, node, link)];
+		const struct tq_node *n = &s->node[node];
+
+		if (i->guar.key - i->g_ns >= share_ns(n->inv_min, piece_bytes))
+			continue;
+		guar_rekey(s, node, link, piece_bytes);
+		if (tq_tree_up(s, n, link)->due.first != tq_tree_inst(s, node, link))
+			return true;
+	}
+	return false;
 }
 
 static void guar_remove(struct tq_sched *s, uint32_t inst, struct tq_parent *p)
@@ -174,7 +241,7 @@ uint32_t tq_order_choose(struct tq_sched *s, struct tq_parent *p, uint32_t link,
 
 	tq_assert(p->n && p->ready);
 	if (p->due.first != TQ_ITEM_NONE) {
-		guar_clock(s, p, link, now_ns);
+		guar_clock(s, p, link, tq_tree_guar_ns(s, now_ns));
 		*ret_guaranteed = true;
 		return p->due.first;
 	}
@@ -187,6 +254,8 @@ uint32_t tq_order_choose(struct tq_sched *s, struct tq_parent *p, uint32_t link,
 		b->v = tq_item_before(b->v, start) ? start : b->v;
 	} else if (!s->drr) {
 		b->v = s->inst[inst].share.key;
+	} else if ((int64_t)s->inst[inst].share.key <= 0) {
+		s->inst[inst].share.key += tq_order_drr_quantum(b); /* its round begins */
 	}
 	return inst;
 }
@@ -199,20 +268,21 @@ void tq_order_enter(struct tq_sched *s, uint32_t node, uint32_t link, uint64_t n
 	struct tq_inst *i = &s->inst[inst];
 
 	/* Guarantees whose time has come may put back the clock that the newcomer starts from. */
-	if (n->inv_min && s->later.next_ns <= now_ns)
+	if (n->inv_min && s->later.next_ns <= tq_tree_guar_ns(s, now_ns))
 		tq_order_release_due(s, now_ns);
 	tq_assert(i->guar.slot == TQ_SLOT_OUT);
 	share_enter(s, tq_tree_band(s, n->band, link), link, inst);
 	p->ready |= (uint8_t)(1U << n->priority);
 	p->n++;
 	if (n->inv_min) {
-		uint64_t vt_ns = guar_clock(s, p, link, now_ns);
+		uint64_t at_ns = tq_tree_guar_ns(s, now_ns);
+		uint64_t vt_ns = guar_clock(s, p, link, at_ns);
 
 		if (i->g_ns < vt_ns) { /* no arrears from the time it was not eligible */
 			i->g_ns = vt_ns;
 			i->g_frac = 0;
 		}
-		guar_insert(s, node, inst, p, now_ns);
+		guar_insert(s, node, inst, p, at_ns);
 	}
 }
 
@@ -228,6 +298,7 @@ void tq_order_leave(struct tq_sched *s, uint32_t node, uint32_t link)
 		p->ready &= (uint8_t) ~(1U << n->priority);
 	p->n--;
 	guar_remove(s, inst, p);
+	tq_order_piece_left(s, n->parent, link);
 }
 
 /* Advance the guarantee clock of one instance by a turn. */
@@ -274,7 +345,8 @@ static void share_served(struct tq_sched *s, uint32_t node, uint32_t link,
 	struct tq_inst *i = &s->inst[inst];
 	uint64_t cost = v->bytes * n->inv_weight;
 
-	b->piece_bytes = TQ_MAX(b->piece_bytes, v->piece_bytes);
+	/* Before anybody begins a round: a quantum has to cover any turn. */
+	b->piece_bytes = TQ_MAX(b->piece_bytes, v->bytes);
 	if (!(n->order_mask >> link & 1))
 		i->share.key += s->drr ? -cost : cost;
 	else if (s->drr)
@@ -299,6 +371,7 @@ void tq_order_served(struct tq_sched *s, uint32_t node, uint32_t link, bool guar
 	}
 	if (!n->inv_min)
 		return; /* the guarantee was taken away during the visit */
+	now_ns = tq_tree_guar_ns(s, now_ns);
 	guar_advance(s, node, link, v->bytes, now_ns, false);
 	/* min is promised once per host: what one link gave is not due on another. */
 	for (others = n->order_mask & ~(1U << link); others; others &= others - 1) {
@@ -313,6 +386,7 @@ void tq_order_release_due(struct tq_sched *s, uint64_t now_ns)
 	struct tq_items it = tq_tree_guar_items(s);
 	uint32_t k;
 
+	now_ns = tq_tree_guar_ns(s, now_ns);
 	for (k = 0; k < TQ_SCHED_RELEASES_MAX && now_ns >= s->later.next_ns; k++) {
 		uint32_t inst = tq_wheel_due(&s->later, it, now_ns), node, link;
 
@@ -325,6 +399,20 @@ void tq_order_release_due(struct tq_sched *s, uint64_t now_ns)
 		if (tq_deadline_has(&s->inst[inst].guar))
 			tq_turn_enter(s, node, link);
 	}
+}
+
+void tq_order_away(struct tq_sched *s, uint64_t now_ns)
+{
+	/* Nobody to serve is no reason to be late. */
+	uint64_t from_ns = s->link_ready ? 0 : TQ_MIN(s->timers.next_ns, s->link_due_ns);
+
+	from_ns = TQ_MAX(from_ns, s->last_ns);
+	from_ns = TQ_MAX(from_ns, s->seen_ns);
+	s->seen_ns = TQ_MAX(s->seen_ns, now_ns);
+	if (now_ns <= tq_add_sat_u64(from_ns, TQ_SCHED_AWAY_NS))
+		return;
+	tq_turn_end_all(s);
+	s->away_ns += now_ns - from_ns - TQ_SCHED_AWAY_NS;
 }
 
 /* Control: bands. */
@@ -479,8 +567,9 @@ void tq_order_set(struct tq_sched *s, uint32_t node, const struct tq_node_params
 	uint32_t l;
 
 	tq_assert(p->weight >= 1 && p->weight <= 65535 && p->priority < TQ_SCHED_PRIORITIES);
+	tq_order_now(s, now_ns);
 	/* Guarantees whose time has come may put back the clock that it starts from again. */
-	while (s->later.next_ns <= now_ns)
+	while (s->later.next_ns <= tq_tree_guar_ns(s, now_ns))
 		tq_order_release_due(s, now_ns);
 	for (l = 0; l < s->n_links; l++) {
 		old_v[l] = tq_tree_band(s, n->band, l)->v;
@@ -511,7 +600,7 @@ void tq_order_set(struct tq_sched *s, uint32_t node, const struct tq_node_params
 		band_note_weight(s, n->band, n->weight);
 	}
 	for (l = 0; l < s->n_links; l++) {
-		carry(s, node, l, old_v[l], now_ns);
+		carry(s, node, l, old_v[l], tq_tree_guar_ns(s, now_ns));
 		if (n->order_mask >> l & 1)
 			tq_order_enter(s, node, l, now_ns);
 	}

@@ -8,8 +8,8 @@
  * Model:   shares: the runnable children of one priority are a band (struct tq_band). Two orders:
  *          tags  start tags S: the child with the smallest goes, S grows by bytes / weight. Few
  *                children: a list in order, exact. Many: a calendar, whose slots round S down.
- *          drr   a circle: a child goes while its deficit is positive, then gets a quantum q and
- *                waits for its next round.
+ *          drr   a circle: a child that is first gets a quantum q, goes while its deficit is
+ *                positive, and waits for its next round.
  *          guarantees: G <= vt is due, by deadline G + L/min; of many that are due together, by
  *                deadlines that may be early by 2^16 ns (deadline.h).
  * Source:  SFQ (Goyal, Vin, Cheng 1996); QFQ (Checconi, Rizzo, Valente 2013); DRR (Shreedhar,
@@ -21,7 +21,9 @@
  *          List: e = 0. Calendar: e_i < 8/63 of the distance at which i was put there, which is at
  *          most M_i + e_i, so e_i < 8/55 M_i (level 0: 2^23, less than 0.09 M_i): the bound is
  *          (1 + 8/55) x (M_i + M_j).
- *          drr: q = (Q + L_max) / w_min, and q + M_i + M_j.
+ *          drr: q = the longest turn that any child of the band has had / the smallest weight, less
+ *          than (Q + L_max) / w_min, and q + M_i + M_j; in a window in which q grows, that growth
+ *          more, as not everybody has it in the same round.
  * Thread:  the worker that owns the scheduler.
  * Memory:  none of its own.
  */
@@ -32,7 +34,7 @@
 
 TQ_INLINE uint64_t tq_order_drr_quantum(const struct tq_band *b)
 {
-	return b->v * (TQ_SCHED_QUANTUM_BYTES + (uint64_t)b->piece_bytes);
+	return b->v * (uint64_t)b->piece_bytes;
 }
 
 /* The child of the band whose turn it is by its share. Not empty. */
@@ -49,6 +51,14 @@ uint32_t tq_order_choose(struct tq_sched *s, struct tq_parent *p, uint32_t link,
 void tq_order_enter(struct tq_sched *s, uint32_t node, uint32_t link, uint64_t now_ns);
 void tq_order_leave(struct tq_sched *s, uint32_t node, uint32_t link);
 
+/* What is next below the node is not what it was: deadlines from there up. */
+void tq_order_piece_left(struct tq_sched *s, uint32_t node, uint32_t link);
+/* A path was chosen, of which some nodes go by their guarantees (bit per level), and a piece of so
+ * many bytes is at its end. Returns true when somebody else is due before the deadline that belongs
+ * to such a piece: then the path is to be found anew. */
+bool tq_order_piece_longer(struct tq_sched *s, const uint32_t *path, uint32_t guaranteed,
+			   uint32_t link, uint32_t piece_bytes);
+
 /* What a turn brought, as the orders see it. */
 struct tq_served {
 	uint32_t bytes;       /* what it is held against; less than it took when it had no rival */
@@ -58,6 +68,14 @@ struct tq_served {
 /* A turn of node on link was guaranteed, or excess, at the level of the node. */
 void tq_order_served(struct tq_sched *s, uint32_t node, uint32_t link, bool guaranteed,
 		     const struct tq_served *v, uint64_t now_ns);
+/* The scheduler is called after a pause: nobody can be given what was due while the worker was
+ * away, and a clock that is put back afterwards would take it from who comes at this moment. */
+void tq_order_away(struct tq_sched *s, uint64_t now_ns);
+TQ_INLINE void tq_order_now(struct tq_sched *s, uint64_t now_ns)
+{
+	if (TQ_UNLIKELY(now_ns > s->last_ns + TQ_SCHED_AWAY_NS))
+		tq_order_away(s, now_ns);
+}
 /* Guarantees whose time has come. */
 void tq_order_release_due(struct tq_sched *s, uint64_t now_ns);
 

@@ -183,6 +183,7 @@ enum tq_pick_result tq_sched_pick(struct tq_sched *s, uint64_t now_ns, struct tq
 	uint32_t link;
 
 	tq_assert(s->picked == TQ_QUEUE_NONE);
+	tq_order_now(s, now_ns);
 	if (TQ_UNLIKELY(tq_tree_is_due(s, now_ns)))
 		tq_tree_release_due(s, now_ns);
 	if (!s->link_ready)
@@ -287,14 +288,19 @@ void tq_sched_done(struct tq_sched *s, const struct tq_pick *pick, uint64_t byte
 	tq_assert(s->picked == queue && q->state == TQ_QUEUE_PICKED && t->queue == queue);
 	tq_assert(q->head.leaf == pick->head.leaf && (bytes > 0) == (frames > 0));
 	tq_assert(bytes <= UINT32_MAX / 2);
+	tq_order_now(s, now_ns);
 	s->picked = TQ_QUEUE_NONE;
 	s->last_ns = now_ns;
 	out = turn_add(s, t, bytes, frames, &pick->head);
+	/* Deadlines expect what comes next. */
+	if (TQ_LIKELY(stays))
+		q->head = *next;
+	else
+		q->head.head_bytes = 0;
 	if (t->had_bytes >= t->keep_bytes || out || !stays)
 		tq_turn_end(s, link);
 	if (TQ_LIKELY(stays)) {
 		head_check(s, next);
-		q->head = *next;
 		q->ready_ns = now_ns;
 		q->state = TQ_QUEUE_READY;
 	} else {

@@ -157,7 +157,10 @@ enum tq_queue_state {
  * before each frame (the last one may overshoot, as qos.md section 3 allows), stays with the same
  * leaf, link and rx node, and reports by tq_sched_done(). A head that goes in_pieces is pulled
  * segment by segment under the same rule, and the visit ends with it; what is left of it is the
- * next head. */
+ * next head. The answer in_pieces is for the head alone: of the frames behind it one that can be
+ * divided (segment_bytes != 0 and less than its bytes) ends the visit before it and is the next
+ * head, unless it takes less than TQ_SCHED_WHOLE_NS at every ceiling, which only the scheduler
+ * knows. Going on into it would bring 64 KiB at once where a segment is promised. */
 struct tq_pick {
 	uint32_t queue;
 	struct tq_head head;

@@ -177,6 +177,51 @@ static void test_turns(void **state)
 	tq_sched_free(s);
 }
 
+static struct tq_sched *setup_drr(uint32_t weight)
+{
+	const struct tq_sched_limits limits = { 2, 2, 1, TQ_SCHED_DRR };
+	const struct tq_node_params p = { .weight = weight, .priority = 7 };
+	struct tq_sched *s = NULL;
+
+	assert_int_equal(tq_sched_new(&limits, &s), 0);
+	tq_sched_link_set(s, 0, &(struct tq_link_params){ 0 }, T0);
+	tq_sched_node_add(s, 0, TQ_NODE_TX, TQ_NODE_NONE, &open_params, T0);
+	tq_sched_node_add(s, 1, TQ_NODE_TX, TQ_NODE_NONE, &p, T0);
+	ready(s, 0, 0, TQ_NODE_NONE, 1500, T0);
+	ready(s, 1, 1, TQ_NODE_NONE, 1000, T0);
+	return s;
+}
+
+static void visits(struct tq_sched *s, const char *queues)
+{
+	for (; *queues; queues++)
+		visit(s, (uint32_t)(*queues - '0'), true, T0);
+}
+
+/* Deficit round robin, frames of 1500 and of 1000 bytes, a quantum of 1500: what is left of it is
+ * kept, what was too much is paid back, also by who was away in between. */
+static void test_drr(void **state)
+{
+	struct tq_sched *s = setup_drr(1);
+
+	(void)state;
+	visits(s, "0110101101"); /* 1500: 1000, 1000; -500 + 1500: 1000 */
+	/* 500 too much: one frame less in the next round, although it comes anew. */
+	visits(s, "01");
+	visit(s, 1, false, T0);
+	ready(s, 1, 1, TQ_NODE_NONE, 1000, T0);
+	visits(s, "010");
+	/* 500 left of its quantum, and lost: the next round is of 1500, not of 2000. */
+	visit(s, 1, false, T0);
+	ready(s, 1, 1, TQ_NODE_NONE, 1000, T0);
+	visits(s, "011010110");
+	tq_sched_free(s);
+	/* Weight 2: twice as much a round, of 1500 bytes for weight 1. */
+	s = setup_drr(2);
+	visits(s, "0111011101110");
+	tq_sched_free(s);
+}
+
 /* 1000 bytes at once, then 1 byte per us; a frame may start at 0 and overshoot. */
 static void test_park(void **state)
 {
@@ -548,6 +593,79 @@ static void test_explain(void **state)
 	tq_sched_free(s);
 }
 
+/* One visit of a head that goes in pieces, by the rule of struct tq_pick; *left is what remains.
+ * Returns what was pulled. */
+static uint64_t pull_pieces(struct tq_sched *s, const struct tq_pick *p, uint32_t *left,
+			    uint64_t now_ns)
+{
+	struct tq_head next = p->head;
+	uint64_t bytes = 0;
+	uint32_t frames = 0;
+
+	while (*left && bytes <= p->budget_bytes && frames < p->budget_frames) {
+		uint32_t piece = TQ_MIN(*left, p->in_pieces ? next.segment_bytes : *left);
+
+		bytes += piece;
+		frames++;
+		*left -= piece;
+	}
+	next.head_bytes = *left;
+	tq_sched_done(s, p, bytes, frames, *left ? &next : NULL, now_ns);
+	return bytes;
+}
+
+/* 64 KiB at a low rate go segment by segment, as credit permits: never more than the curve allows,
+ * and one at least every 5 s, before a guest takes its ring for hung. */
+static void test_in_pieces(void **state)
+{
+	static const struct {
+		uint64_t rate_bytes_s;
+		bool pieces;
+	} rows[] = {
+		{ 8000, true },      /* 64 kbit/s, the least that is accepted */
+		{ 125000, true },    /* 1 Mbit/s */
+		{ 262199999, true }, /* 65550 bytes are just longer than 250 us */
+		{ 262200000, false },
+	};
+	const struct tq_head head = { PORT, 0, TQ_NODE_NONE, 65550, 1514 };
+
+	(void)state;
+	for (uint32_t r = 0; r < TQ_ARRAY_LEN(rows); r++) {
+		struct tq_node_params p = { .max_bytes_s = rows[r].rate_bytes_s,
+					    .burst_bytes = 3028,
+					    .weight = 1,
+					    .priority = 7 };
+		uint64_t now_ns = T0, last_ns = T0, bytes = 0;
+		struct tq_sched *s = setup();
+		uint32_t left = 65550;
+		struct tq_pick pick;
+
+		tq_sched_node_set(s, PORT, &p, T0);
+		assert_int_equal(tq_sched_ready(s, 0, &head, T0), TQ_QUEUE_READY);
+		while (left) {
+			if (tq_sched_pick(s, now_ns, &pick) == TQ_PICK_NONE) {
+				now_ns = tq_sched_next_ns(s, now_ns);
+				assert_true(now_ns - last_ns <= 5 * TQ_NS_PER_S);
+				continue;
+			}
+			if (left == 65550)
+				assert_int_equal(pick.in_pieces, rows[r].pieces);
+			/* What takes less than 250 us goes whole, also when it is a rest. */
+			assert_int_equal(pick.in_pieces,
+					 left > 1514 && left > p.max_bytes_s / 4000);
+			bytes += pull_pieces(s, &pick, &left, now_ns);
+			if (pick.in_pieces)
+				assert_true(bytes <=
+					    tq_muldiv_u64(p.max_bytes_s, now_ns - T0, TQ_NS_PER_S) +
+						    3028 + 1514);
+			last_ns = now_ns;
+		}
+		assert_int_equal(bytes, 65550);
+		none(s, now_ns, TQ_TIME_NEVER_NS);
+		tq_sched_free(s);
+	}
+}
+
 /* More nodes due at once than one pick releases. */
 static void test_many_due(void **state)
 {
@@ -582,6 +700,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_limits),   cmocka_unit_test(test_states),
 		cmocka_unit_test(test_turns),    cmocka_unit_test(test_park),
+		cmocka_unit_test(test_drr),      cmocka_unit_test(test_in_pieces),
 		cmocka_unit_test(test_pps),      cmocka_unit_test(test_set),
 		cmocka_unit_test(test_link),     cmocka_unit_test(test_rx),
 		cmocka_unit_test(test_rx_turn),  cmocka_unit_test(test_explain),

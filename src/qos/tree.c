@@ -94,6 +94,7 @@ static bool enter(struct tq_sched *s, uint32_t node, uint32_t link, uint64_t now
 	bool first = tq_tree_up(s, n, link)->n == 0;
 
 	tq_assert(!n->parked && !(n->order_mask >> link & 1));
+	tq_order_now(s, now_ns);
 	tq_turn_enter(s, node, link);
 	/* What did not fit while nobody wanted it is nobody's loss. */
 	if (n->limited && !n->order_mask)
@@ -272,7 +273,7 @@ void tq_tree_release_due(struct tq_sched *s, uint64_t now_ns)
 			break;
 		node_release(s, node, now_ns);
 	}
-	if (s->later.next_ns <= now_ns)
+	if (s->later.next_ns <= tq_tree_guar_ns(s, now_ns))
 		tq_order_release_due(s, now_ns);
 }
 
@@ -336,4 +337,6 @@ void tq_tree_queue_leave(struct tq_sched *s, uint32_t queue, uint64_t now_ns)
 	tq_heap_remove(tq_tree_queue_hooks(s), &leaf->queue_root, queue);
 	if (leaf->queue_root == TQ_HEAP_NONE)
 		tq_tree_deactivate(s, q->head.leaf, q->head.link, now_ns);
+	else
+		tq_order_piece_left(s, q->head.leaf, q->head.link);
 }

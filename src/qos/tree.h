@@ -35,6 +35,7 @@
 #define TQ_SCHED_PRIORITIES 8
 #define TQ_SCHED_PIECE_BYTES_MAX (1U << 20) /* one turn, in the arithmetic of tags */
 #define TQ_SCHED_RELEASES_MAX 64            /* of one pick */
+#define TQ_SCHED_PATHS_MAX 8                /* found anew for one turn */
 #define TQ_SCHED_RX_LOOKS_MAX 128           /* waiters looked at by one release of a receiver */
 /* a sender may fall behind so far while it is held elsewhere, and make it up */
 #define TQ_SCHED_RX_ARREARS_BYTES (4ULL * TQ_SCHED_QUANTUM_BYTES)
@@ -47,6 +48,10 @@
 /* No tag of a runnable instance is further ahead of its parent's virtual time than one turn at
  * weight 1, 2^20 x 2^32, and its rounding. A tag that seems further ahead is a very old one. */
 #define TQ_SCHED_TAG_AHEAD_MAX TQ_CALENDAR_REACH
+
+/* Who is not called for longer, though there is something to do, was away: the clocks of guarantees
+ * stand still for the rest. */
+#define TQ_SCHED_AWAY_NS 500000
 
 /* Bands with more children than this have a calendar. */
 #define TQ_SCHED_BAND_LIST_MAX 32
@@ -242,6 +247,8 @@ struct tq_sched {
 	uint32_t rx_stamp;    /* of the present scan of waiters */
 	uint8_t drr;          /* enum tq_sched_order */
 	uint64_t last_ns;     /* of the last pick or done */
+	uint64_t seen_ns;     /* of the last look at how long the worker was away */
+	uint64_t away_ns;     /* for so long the clocks of guarantees stood still */
 	uint64_t link_due_ns; /* the first of those of the links */
 	uint64_t released_ns; /* when a node was released last */
 	struct tq_node *node;
@@ -373,10 +380,16 @@ void tq_tree_recheck(struct tq_sched *s, uint32_t node, uint64_t now_ns);
 void tq_tree_link_recheck(struct tq_sched *s, uint32_t link, uint64_t now_ns);
 /* What is due, at most TQ_SCHED_RELEASES_MAX of each kind. */
 void tq_tree_release_due(struct tq_sched *s, uint64_t now_ns);
+/* What the clocks of guarantees count. */
+TQ_INLINE uint64_t tq_tree_guar_ns(const struct tq_sched *s, uint64_t now_ns)
+{
+	return now_ns - s->away_ns;
+}
+
 /* Is something due that tq_tree_release_due() has to see? */
 TQ_INLINE bool tq_tree_is_due(const struct tq_sched *s, uint64_t now_ns)
 {
-	return now_ns >= s->timers.next_ns || now_ns >= s->later.next_ns ||
+	return now_ns >= s->timers.next_ns || tq_tree_guar_ns(s, now_ns) >= s->later.next_ns ||
 	       now_ns >= s->link_due_ns;
 }
 

@@ -94,37 +94,64 @@ void tq_turn_renew(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 	t->settle_ns = now_ns + TQ_SCHED_TURN_SETTLE_NS;
 }
 
-void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
+struct path {
+	uint32_t depth, guaranteed, queue;
+	bool rivals, limited;
+	bool rush; /* by a guarantee, and others are due as well */
+};
+
+static void path_find(struct tq_sched *s, uint32_t link, uint64_t now_ns, uint32_t *ret_node,
+		      struct path *ret_path)
 {
-	struct tq_turn *t = &s->link[link].turn;
-	const bool binds = s->link[link].capacity.rate_s != 0;
-	uint32_t par = 0, depth = 0, guaranteed = 0, queue;
-	bool rivals = false, limited = false, rush = false;
+	struct path a = { 0 };
+	uint32_t par = 0;
 
 	do {
 		struct tq_parent *p = tq_tree_parent(s, par, link);
 		const struct tq_node *n;
 		bool by_guarantee;
 
-		tq_assert(depth < TQ_SCHED_LEVELS_MAX);
-		rivals |= p->n > 1;
-		t->node[depth] =
+		tq_assert(a.depth < TQ_SCHED_LEVELS_MAX);
+		a.rivals |= p->n > 1;
+		ret_node[a.depth] =
 			tq_order_choose(s, p, link, now_ns, &by_guarantee) - link * s->n_nodes;
-		n = &s->node[t->node[depth]];
-		guaranteed |= (uint32_t)by_guarantee << depth++;
-		rush |= by_guarantee && p->due.n > 1;
-		limited |= n->limited;
+		n = &s->node[ret_node[a.depth]];
+		a.guaranteed |= (uint32_t)by_guarantee << a.depth++;
+		a.rush |= by_guarantee && p->due.n > 1;
+		a.limited |= n->limited;
 		tq_assert(tq_tree_may(n) && !n->parked);
 		par = n->par;
 	} while (par);
-	queue = s->inst[tq_tree_inst(s, t->node[depth - 1], link)].queue_root;
-	tq_assert(queue != TQ_QUEUE_NONE);
-	rivals |= s->queue[queue].hook.child != TQ_HEAP_NONE;
-	t->queue = queue;
-	t->depth = (uint8_t)depth;
-	t->guaranteed = guaranteed;
+	a.queue = s->inst[tq_tree_inst(s, ret_node[a.depth - 1], link)].queue_root;
+	tq_assert(a.queue != TQ_QUEUE_NONE);
+	*ret_path = a;
+}
+
+void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
+{
+	struct tq_turn *t = &s->link[link].turn;
+	const bool binds = s->link[link].capacity.rate_s != 0;
+	uint32_t looks = 0;
+	struct path a;
+	bool rivals;
+
+	for (;;) {
+		const struct tq_head *head;
+
+		path_find(s, link, now_ns, t->node, &a);
+		head = &s->queue[a.queue].head;
+		if (TQ_LIKELY(!a.rush || head->head_bytes <= TQ_SCHED_QUANTUM_BYTES) ||
+		    ++looks == TQ_SCHED_PATHS_MAX ||
+		    !tq_order_piece_longer(s, t->node, a.guaranteed, link,
+					   tq_tree_piece_bytes(s, head)))
+			break;
+	}
+	rivals = a.rivals || s->queue[a.queue].hook.child != TQ_HEAP_NONE;
+	t->queue = a.queue;
+	t->depth = (uint8_t)a.depth;
+	t->guaranteed = a.guaranteed;
 	t->alone = !rivals;
-	t->limited = limited;
+	t->limited = a.limited;
 	t->first = true;
 	t->had_bytes = t->head_max_bytes = 0;
 	t->quantum_bytes = binds ? TQ_SCHED_QUANTUM_BYTES : TQ_SCHED_QUANTUM_FREE_BYTES;
@@ -133,7 +160,7 @@ void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 		t->quantum_bytes = t->keep_bytes + TQ_VISIT_BYTES_MAX + 1;
 	/* Others are due as well. The deadlines expect that each takes the piece it is due, not a
 	 * quantum ahead of time: ten thousand that wake together would be late by as many. */
-	if (rush)
+	if (a.rush)
 		t->keep_bytes = 0;
 	tq_turn_renew(s, link, now_ns);
 }

@@ -26,7 +26,13 @@ uint64_t drive_between(uint64_t *seed, uint64_t lo, uint64_t hi)
 
 struct drive *drive_new(uint32_t nodes, uint32_t links, uint64_t seed)
 {
-	const struct tq_sched_limits limits = { nodes, DRIVE_QUEUES_MAX, links };
+	return drive_new_order(nodes, links, seed, TQ_SCHED_TAGS);
+}
+
+struct drive *drive_new_order(uint32_t nodes, uint32_t links, uint64_t seed,
+			      enum tq_sched_order order)
+{
+	const struct tq_sched_limits limits = { nodes, DRIVE_QUEUES_MAX, links, order };
 	struct drive *d = calloc(1, sizeof(*d));
 
 	tq_verify(d != NULL && nodes <= DRIVE_NODES_MAX);

@@ -61,6 +61,8 @@ uint64_t drive_random(uint64_t *seed);
 uint64_t drive_between(uint64_t *seed, uint64_t lo, uint64_t hi);
 
 struct drive *drive_new(uint32_t nodes, uint32_t links, uint64_t seed);
+struct drive *drive_new_order(uint32_t nodes, uint32_t links, uint64_t seed,
+			      enum tq_sched_order order);
 struct drive *drive_free(struct drive *d);
 /* The default burst of qos.md section 3, unless the driver has its own. */
 uint64_t drive_burst_bytes(const struct drive *d, uint64_t max_bytes_s);

@@ -79,6 +79,7 @@ struct proof_case {
 	uint32_t nodes, queues, links; /* ids are below these */
 	uint32_t sides;                /* 1, or 2: a second worker that borrows */
 	uint64_t frame_ns;             /* a pulled frame takes so long */
+	bool drr;                      /* shares by deficit round robin, not by tags */
 	uint32_t n_ops;
 	struct proof_op *op; /* in order of time */
 };
@@ -116,6 +117,7 @@ enum proof_profile {
 	PROOF_FLUID_TREES, /* against the fluid model */
 	PROOF_LARGE,       /* 1000 to 100,000 classes */
 	PROOF_WORKERS,     /* two workers, credit lent */
+	PROOF_ROUNDS,      /* small or storm, by deficit round robin */
 	PROOF_PROFILES
 };
 void proof_case_random(enum proof_profile profile, uint64_t seed, struct proof_case *ret);
@@ -132,6 +134,9 @@ void proof_shrink(struct proof_case *c, enum proof_property property, enum proof
  * Returns the number of failures (at most 3 are looked for). */
 uint32_t proof_seeds(enum proof_profile profile, uint64_t first, uint64_t last,
 		     struct proof_result *total);
+/* The same of a test: seeds 1 .. seeds, or the one that TQ_SEED names; prints what was checked.
+ * Returns true when nothing failed and, of all seeds, so many decisions were made. */
+bool proof_seeds_hold(enum proof_profile profile, uint64_t seeds, uint64_t decisions);
 void proof_result_add(struct proof_result *total, const struct proof_result *r);
 void proof_result_print(const struct proof_result *r, FILE *out);
 

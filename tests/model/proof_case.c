@@ -426,6 +426,11 @@ void proof_case_random(enum proof_profile profile, uint64_t seed, struct proof_c
 	struct gen g = { .c = ret, .profile = profile, .seed = seed * 1000003 + profile };
 	uint32_t nodes = profile == PROOF_LARGE ? 140000 : 64;
 
+	if (profile == PROOF_ROUNDS) {
+		proof_case_random(seed % 2 ? PROOF_STORM : PROOF_SMALL, seed, ret);
+		ret->drr = true;
+		return;
+	}
 	*ret = (struct proof_case){ .seed = seed, .nodes = nodes, .queues = nodes * 2 };
 	ret->sides = profile == PROOF_WORKERS ? 2 : 1;
 	g.node = calloc(nodes, sizeof(*g.node));
@@ -460,8 +465,9 @@ void proof_case_print(const struct proof_case *c, FILE *out)
 {
 	fprintf(out,
 		"case seed %" PRIu64 " end %" PRIu64 " frame %" PRIu64
-		" nodes %u queues %u links %u sides %u ops %u\n",
-		c->seed, c->end_ns, c->frame_ns, c->nodes, c->queues, c->links, c->sides, c->n_ops);
+		" nodes %u queues %u links %u sides %u ops %u%s\n",
+		c->seed, c->end_ns, c->frame_ns, c->nodes, c->queues, c->links, c->sides, c->n_ops,
+		c->drr ? " drr" : "");
 	for (uint32_t i = 0; i < c->n_ops; i++) {
 		const struct proof_op *op = &c->op[i];
 
@@ -490,7 +496,7 @@ static bool read_op(FILE *in, struct proof_op *op)
 bool proof_case_read(FILE *in, struct proof_case *ret)
 {
 	struct proof_case c = { 0 };
-	char comment[2];
+	char comment[2], order[4];
 	uint32_t n;
 
 	while (fscanf(in, " %1[#]%*[^\n]", comment) == 1)
@@ -503,6 +509,7 @@ bool proof_case_read(FILE *in, struct proof_case *ret)
 	    !c.nodes || !c.queues || !c.links || c.links > PROOF_LINKS_MAX || !c.sides ||
 	    c.sides > 2 || n > 1000000)
 		return false;
+	c.drr = fscanf(in, " %3[dr]", order) == 1;
 	c.op = calloc(n + 1, sizeof(*c.op));
 	tq_verify(c.op != NULL);
 	while (c.n_ops < n) {

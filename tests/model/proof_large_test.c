@@ -6,34 +6,20 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <cmocka.h>
 
 #include "proof.h"
 
-static void run(enum proof_profile profile, uint64_t seeds, uint64_t decisions)
-{
-	const char *only = getenv("TQ_SEED");
-	uint64_t first = only ? strtoull(only, NULL, 0) : 1;
-	struct proof_result total = { 0 };
-
-	assert_int_equal(proof_seeds(profile, first, only ? first : seeds, &total), 0);
-	proof_result_print(&total, stdout);
-	if (!only)
-		assert_true(total.decisions >= decisions);
-}
-
 static void test_large(void **state)
 {
 	(void)state;
-	run(PROOF_LARGE, 8, 3000000);
+	assert_true(proof_seeds_hold(PROOF_LARGE, 8, 3000000));
 }
 
 static void test_fluid(void **state)
 {
 	(void)state;
-	run(PROOF_FLUID_TREES, 200, 2000000);
+	assert_true(proof_seeds_hold(PROOF_FLUID_TREES, 200, 2000000));
 }
 
 int main(void)

@@ -213,6 +213,14 @@ static void promised(struct proof_world *w, struct proof_side *sd, uint32_t node
 	w->over += up->child_min_bytes_s > up->p.min_bytes_s;
 }
 
+static void weight_note(struct proof_side *sd, const struct proof_node *n, uint32_t weight)
+{
+	uint32_t *min = n->parent == PROOF_NONE ? &sd->root_weight_min
+						: &sd->node[n->parent].child_weight_min;
+
+	*min = *min ? TQ_MIN(*min, weight) : weight;
+}
+
 /* Since when, or from when on, it has credit. */
 static void node_free(struct proof_node *n, uint64_t now_ns)
 {
@@ -253,6 +261,7 @@ static void node_set(struct proof_world *w, struct proof_side *sd, uint32_t id,
 	tq_sched_node_set(sd->s, id, p, w->now_ns);
 	n->p = *p;
 	promised(w, sd, id, was, p->min_bytes_s);
+	weight_note(sd, n, p->weight);
 	if (n->parent != PROOF_NONE && p->priority != 7)
 		sd->node[n->parent].priorities = true;
 	node_free(n, w->now_ns);
@@ -303,6 +312,7 @@ static void node_add(struct proof_world *w, struct proof_side *sd, const struct 
 		sd->node[parent].priorities |= p->priority != 7;
 	}
 	tq_sched_node_add(sd->s, op->id, (enum tq_node_kind)op->arg[0], parent, p, w->now_ns);
+	weight_note(sd, n, p->weight);
 	if (parent == PROOF_NONE && op->arg[0] == TQ_NODE_RX) {
 		n->next = PROOF_NONE; /* receivers have no list: nobody walks it */
 		return;
@@ -467,7 +477,16 @@ static void op_demand(struct proof_world *w, const struct proof_op *op)
 	proof_flow_dropped(w, q->leaf);
 }
 
-void proof_op_run(struct proof_world *w, const struct proof_op *op)
+/* Is more promised somewhere than there is? Admission would have refused it. */
+static bool too_much(const struct proof_world *w)
+{
+	for (uint32_t l = 0; l < w->c->links; l++)
+		if (w->root_min_bytes_s > w->side[0].link[l].p.capacity_bytes_s)
+			return true;
+	return w->over > 0;
+}
+
+static void op_run(struct proof_world *w, const struct proof_op *op)
 {
 	proof_flow_before(w);
 	switch (op->kind) {
@@ -590,4 +609,14 @@ void proof_lend_all(struct proof_world *w)
 		node_free(&b->node[i], w->now_ns);
 	}
 	w->lend_ns += PROOF_LEND_NS;
+}
+
+void proof_op_run(struct proof_world *w, const struct proof_op *op)
+{
+	bool was = too_much(w);
+
+	op_run(w, op);
+	/* What was not given meanwhile had not been promised. */
+	if (was && !too_much(w))
+		proof_watch_restart(w);
 }

@@ -236,7 +236,8 @@ static void world_new(struct proof_world *w, const struct proof_case *c)
 {
 	const struct tq_sched_limits limits = { .nodes = c->nodes,
 						.queues = c->queues,
-						.links = c->links };
+						.links = c->links,
+						.order = c->drr ? TQ_SCHED_DRR : TQ_SCHED_TAGS };
 
 	w->n_sides = c->sides;
 	for (uint32_t k = 0; k < c->sides; k++) {

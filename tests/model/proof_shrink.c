@@ -216,3 +216,14 @@ uint32_t proof_seeds(enum proof_profile profile, uint64_t first, uint64_t last,
 	}
 	return bad;
 }
+
+bool proof_seeds_hold(enum proof_profile profile, uint64_t seeds, uint64_t decisions)
+{
+	const char *only = getenv("TQ_SEED");
+	uint64_t first = only ? strtoull(only, NULL, 0) : 1;
+	struct proof_result total = { 0 };
+	uint32_t bad = proof_seeds(profile, first, only ? first : seeds, &total);
+
+	proof_result_print(&total, stdout);
+	return bad == 0 && (only || total.decisions >= decisions);
+}

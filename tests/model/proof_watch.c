@@ -257,6 +257,17 @@ static uint32_t member_of(const struct proof_family *f, uint32_t node)
 	return k;
 }
 
+/* By deficit round robin each gets a quantum more or less in a window, and one that is longer or
+ * shorter while quanta grow (order.h). In bytes of weight 1. */
+static __int128 rounds(const struct proof_world *w, const struct proof_family *f, uint64_t q)
+{
+	const struct proof_side *sd = &w->side[0];
+	uint32_t min = f->parent == PROOF_NONE ? sd->root_weight_min
+					       : sd->node[f->parent].child_weight_min;
+
+	return 2 * (__int128)(q + w->head_bytes) / min + 1;
+}
+
 static void pair_check(struct proof_world *w, struct proof_family *f, uint32_t i, uint32_t j)
 {
 	const struct proof_member *a = &f->member[i], *b = &f->member[j];
@@ -280,7 +291,9 @@ static void pair_check(struct proof_world *w, struct proof_family *f, uint32_t i
 	span = f->pair[i][j].high - f->pair[i][j].low;
 	bound = (__int128)(q + na->piece_bytes) * nb->p.weight +
 		(__int128)(q + nb->piece_bytes) * na->p.weight;
-	if (f->children > SIBLINGS_EXACT)
+	if (w->c->drr)
+		bound += rounds(w, f, q) * na->p.weight * nb->p.weight;
+	else if (f->children > SIBLINGS_EXACT)
 		bound = bound * TQ_SCHED_SHARE_SLACK_NUM / TQ_SCHED_SHARE_SLACK_DEN;
 	proof_note(w, PROOF_SHARE, (double)span / (double)bound);
 	if (span > bound)

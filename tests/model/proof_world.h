@@ -44,6 +44,7 @@ struct proof_node {
 	struct tq_node_params p;
 	struct ref_bucket max, pps;
 	uint64_t child_min_bytes_s;
+	uint32_t child_weight_min;                /* of all it has had; 0: none */
 	uint64_t bytes, frames, guaranteed_bytes; /* since it was added */
 	uint32_t piece_bytes;                     /* the largest pulled */
 	uint64_t free_ns; /* since when it has had credit (NEVER: while held or in debt for ever) */
@@ -82,6 +83,7 @@ struct proof_side {
 	struct proof_queue *queue;
 	struct proof_link link[PROOF_LINKS_MAX];
 	uint32_t root_first; /* tenants that send */
+	uint32_t root_weight_min;
 	struct proof_arrival *heap;
 	uint32_t n_heap, heap_room;
 	uint32_t leaf[PROOF_LEAVES], n_leaves; /* served since counters were compared */
