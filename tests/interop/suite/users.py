@@ -64,8 +64,8 @@ class VirtioUser(Row):
                              f"tx_pcap={self.lab.dir}/{name}.out{i}.{q}.pcap"
                              for q in range(QUEUE_PAIRS))
             vdevs.append(f"net_pcap{i},{files}")
-        args = ["--portlist=0,2,1,3", "--disable-device-start", f"--rxq={QUEUE_PAIRS}", f"--txq={QUEUE_PAIRS}",
-                f"--rxd={RING}", f"--txd={RING}"]
+        args = ["--portlist=0,2,1,3", "--disable-device-start",
+                f"--rxq={QUEUE_PAIRS}", f"--txq={QUEUE_PAIRS}", f"--rxd={RING}", f"--txd={RING}"]
         if self.sizes() != SMALL:
             args += ["--max-pkt-len=9030"]
         self.run_name = name

@@ -187,6 +187,12 @@ class Guest:
                 return int(line.split(" packets transmitted, ")[1].split()[0])
         return 0
 
+    def reboot(self, timeout_s):
+        """Boot again inside the same virtual machine, and wait until it is ready."""
+        self._ready = False
+        self._send("run", "reboot -f")
+        self.wait_ready(timeout_s)
+
     def kill(self):
         """As kill -9 of the virtual machine monitor."""
         self.proc.kill()

@@ -5,6 +5,7 @@ busybox, iperf3, the virtio modules, our agent and load generator.  Made once, k
 no root needed.
 """
 import hashlib
+import lzma
 import os
 import re
 import shutil
@@ -20,18 +21,25 @@ MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_
            "failover", "net_failover", "virtio_net")
 
 
-def kernel(lab):
-    """(vmlinuz, [modules in load order]); downloads the package into the cache the first time."""
-    home = cache_dir() / "kernel"
-    if not list(home.glob("boot/vmlinuz-*")):
-        _download(lab, home)
+def kernel(lab, home=None, modules=MODULES):
+    """(vmlinuz, [modules in load order]); downloads the package into the cache the first time.
+    home: where another kernel is unpacked."""
+    if not home:
+        home = cache_dir() / "kernel"
+        if not list(home.glob("boot/vmlinuz-*")):
+            _download(lab, home)
     vmlinuz = sorted(home.glob("boot/vmlinuz-*"))[-1]
     found = []
-    for name in MODULES:
-        found += sorted(home.glob(f"lib/modules/*/kernel/**/{name}.ko"))[-1:]
-    if not any(path.name == "virtio_net.ko" for path in found):
+    for name in modules:
+        found += sorted(home.glob(f"lib/modules/*/kernel/**/{name}.ko*"))[-1:]
+    if "virtio_net" in modules and not any(inside(path) == "virtio_net.ko" for path in found):
         raise Skip(f"no virtio_net module in {home}")
     return vmlinuz, found
+
+
+def inside(module):
+    """Its name in the initramfs, where it is not compressed: busybox cannot do that."""
+    return module.name.removesuffix(".xz")
 
 
 def _download(lab, home):
@@ -84,6 +92,12 @@ class Cpio:
         self.add_dir(os.path.dirname(name))
         self._entry(name, mode, Path(path).read_bytes())
 
+    def add_module(self, path):
+        data = path.read_bytes()
+        self.add_dir("modules")
+        self._entry(f"modules/{inside(path)}", 0o100644,
+                    lzma.decompress(data) if path.suffix == ".xz" else data)
+
     def add_link(self, name, target):
         self.add_dir(os.path.dirname(name))
         self._entry(name, 0o120777, target.encode())
@@ -98,19 +112,21 @@ class Cpio:
         return b"".join(self.parts)
 
 
-def initramfs(lab):
+def initramfs(lab, mods=None, files=(), name="initramfs"):
     """Path of the initramfs; made again when something in it changed.  Its name has a digest of
-    the sources."""
-    _, mods = kernel(lab)
+    the sources.  mods: modules of another kernel; files: programs and libraries that it has
+    beside the usual ones, under the paths they have here; name: of the image's family."""
+    mods = kernel(lab)[1] if mods is None else mods
     iperf3 = Path(tool("iperf3", "iperf3"))
+    ethtool = Path(tool("ethtool", "ethtool"))
     busybox = tool("busybox", "busybox-static")
-    sources = [GUEST_DIR / "agent.sh", tqload(lab), busybox, iperf3, *mods]
+    sources = [GUEST_DIR / "agent.sh", tqload(lab), busybox, iperf3, ethtool, *files, *mods]
     digest = hashlib.sha256("".join(f"{s}{os.stat(s).st_mtime_ns}{os.stat(s).st_size}"
                                     for s in sources).encode()).hexdigest()[:16]
-    image = cache_dir() / f"initramfs-{digest}.cpio"
+    image = cache_dir() / f"{name}-{digest}.cpio"
     if image.exists():
         return image
-    for old in cache_dir().glob("initramfs-*.cpio"):
+    for old in cache_dir().glob(f"{name}-*.cpio"):
         old.unlink(missing_ok=True)
     c = Cpio()
     for name in ("proc", "sys", "run", "tmp", "sbin", "usr/bin"):
@@ -123,10 +139,12 @@ def initramfs(lab):
     c.add_file("init", GUEST_DIR / "agent.sh")
     c.add_file("bin/tqload", tqload(lab))
     c.add_file("bin/iperf3", iperf3)
-    for path in libraries(iperf3):
+    c.add_file("bin/ethtool", ethtool)
+    needed = {lib for binary in (iperf3, ethtool) for lib in libraries(binary)}
+    for path in sorted(needed | set(files)):
         c.add_file(str(path).lstrip("/"), path)
     for path in mods:
-        c.add_file(f"modules/{path.name}", path)
+        c.add_module(path)
     fresh = image.with_suffix(f".{os.getpid()}")
     fresh.write_bytes(c.data())         # not compressed: TCG would spend a second on that
     fresh.replace(image)

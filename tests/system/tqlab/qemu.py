@@ -12,8 +12,9 @@ OFFLOADS = ("csum", "gso", "guest_csum", "guest_tso4", "guest_tso6", "guest_ufo"
             "host_tso4", "host_tso6", "host_ufo", "host_ecn")
 
 
-def version(lab):
-    text = lab.run([tool("qemu-system-x86_64", "qemu-system-x86"), "--version"]).stdout
+def version(lab, program=None):
+    program = program or tool("qemu-system-x86_64", "qemu-system-x86")
+    text = lab.run([program, "--version"]).stdout
     return tuple(int(n) for n in re.search(r"version (\d+)\.(\d+)", text).groups())
 
 
@@ -42,43 +43,51 @@ def accelerator(lab):
     return answer
 
 
-def net_args(lab, name, socket, mac, accel, *, listen, queues, offloads, ring):
+def net_args(socket, mac, *, old_tcg, listen, queues, offloads, ring, device_options,
+             reconnect):
+    """old_tcg: QEMU before 10.0 without KVM."""
     device = (f"virtio-net-pci,netdev=n0,mac={mac},romfile=,"
               f"rx_queue_size={ring},tx_queue_size={ring}")
     if queues > 1:
         device += ",mq=on"
-    if accel == "tcg" and version(lab) < (10, 0):
+    if old_tcg:
         device += ",vectors=0"          # 7.2 segfaults in msix_set_vector_notifiers without KVM
     elif queues > 1:
         device += f",vectors={2 * queues + 2}"
     if not offloads:
         device += "".join(f",{o}=off" for o in OFFLOADS)
-    chardev = f"socket,id=c0,path={socket}" + (",server=on,wait=off" if listen else "")
+    device += device_options
+    chardev = f"socket,id=c0,path={socket}" + (",server=on,wait=off" if listen else reconnect)
     return ["-chardev", chardev, "-netdev", f"vhost-user,id=n0,chardev=c0,queues={queues}",
             "-device", device]
 
 
 def start(lab, name, socket=None, mac="52:54:00:00:00:01", *, accel=None, listen=False, queues=1,
           offloads=False, nice=0, cpus=None, memory_mb=256, smp=1, ring=256, extra=(),
-          wrapper=()):
+          wrapper=(), program=None, kernel=None, files=(), modules=image.MODULES, append="",
+          may_reboot=False, device_options="", reconnect=""):
     """Start a guest with one vNIC (none if socket is None).  listen: QEMU owns the socket and the
-    daemon connects.  wrapper: what QEMU is started by, as `ip netns exec NAME`.  Returns at once;
-    call wait_ready()."""
+    daemon connects.  wrapper: what QEMU is started by, as `ip netns exec NAME`.  program: another
+    QEMU, as (binary, folder of its firmware); kernel: the folder where another kernel is unpacked;
+    files: what its initramfs has beside the usual.  Returns at once; call wait_ready()."""
     accel = accel or accelerator(lab)
-    vmlinuz, mods = image.kernel(lab)
-    argv = [*wrapper, tool("qemu-system-x86_64", "qemu-system-x86"),
+    vmlinuz, mods = image.kernel(lab, kernel, modules)
+    family = "-".join(["initramfs", *([kernel.name] if kernel else []), *["files"] * bool(files)])
+    binary = program[0] if program else tool("qemu-system-x86_64", "qemu-system-x86")
+    argv = [*wrapper, binary, *(["-L", program[1]] if program else []),
             "-nodefaults", "-no-user-config", "-name", name,
             "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
             "-cpu", "host" if accel == "kvm" else "max", "-smp", smp, "-m", memory_mb,
             "-object", f"memory-backend-memfd,id=m0,size={memory_mb}M,share=on",
             "-numa", "node,memdev=m0",
-            "-display", "none", "-monitor", "none", "-no-reboot",
+            "-display", "none", "-monitor", "none", *([] if may_reboot else ["-no-reboot"]),
             "-chardev", "stdio,id=con,signal=off", "-serial", "chardev:con",
-            "-kernel", vmlinuz, "-initrd", image.initramfs(lab),
-            "-append", f"console=ttyS0 quiet panic=-1 tq_name={name} tq_modules=" +
-            ",".join(f"/modules/{m.name}" for m in mods)]
+            "-kernel", vmlinuz, "-initrd", image.initramfs(lab, mods, files, family),
+            "-append", f"console=ttyS0 quiet panic=-1 {append} tq_name={name} tq_modules=" +
+            ",".join(f"/modules/{image.inside(m)}" for m in mods)]
     if socket:
-        argv += net_args(lab, name, socket, mac, accel, listen=listen, queues=queues,
-                         offloads=offloads, ring=ring)
+        argv += net_args(socket, mac, listen=listen, queues=queues, offloads=offloads, ring=ring,
+                         old_tcg=accel == "tcg" and version(lab, binary) < (10, 0),
+                         device_options=device_options, reconnect=reconnect)
     proc = lab.spawn(f"qemu-{name}", argv + list(extra), pipes=True, nice=nice, cpus=cpus)
     return Guest(name, proc)
