@@ -34,6 +34,7 @@
 #define TQ_MTU_MAX 9216
 #define TQ_MTU_DEFAULT 1500
 #define TQ_FRAME_BYTES_MAX 65550 /* L2 frame of a 64 KiB super-frame; 65,562 with the net header */
+#define TQ_SEGMENTS_MAX 2048     /* of one super-frame: 64 KiB by 32 B */
 #define TQ_PEEK_BYTES 128        /* of a frame, copied before anything is decided */
 
 #endif

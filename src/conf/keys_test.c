@@ -69,6 +69,8 @@ static const struct {
 	{ "tenants.*.ports.*.rx.burst", "5KiB" },
 	{ "tenants.*.ports.*.features.packed", "on" },
 	{ "tenants.*.ports.*.features.iommu", "on" },
+	{ "tenants.*.ports.*.features.csum", "off" },
+	{ "tenants.*.ports.*.features.tso", "off" },
 	{ "tenants.*.ports.*.owner", "nobody" },
 	{ "tenants.*.ports.*.group", "users" },
 	{ "tenants.*.ports.*.mode_bits", "0600" },
@@ -107,10 +109,10 @@ static void print_shape(FILE *out, const struct tq_shape *s)
 
 static void print_port(FILE *out, const struct tq_port_conf *p)
 {
-	fprintf(out, "port %s %u %u %s %s %u %u %d %d%d%d%d %o '%s' '%s' %" PRIu64 "\n", p->name,
+	fprintf(out, "port %s %u %u %s %s %u %u %d %d%d%d%d%d %o '%s' '%s' %" PRIu64 "\n", p->name,
 		p->tenant, p->network, p->socket, p->socket_path, p->mode, p->queue_pairs,
-		p->admin_up, p->packed, p->iommu, p->ctrl_vq, p->tso, p->mode_bits, p->owner,
-		p->group, p->hold_ns);
+		p->admin_up, p->packed, p->iommu, p->ctrl_vq, p->csum, p->tso, p->mode_bits,
+		p->owner, p->group, p->hold_ns);
 	for (int i = 0; i < 6; i++)
 		fprintf(out, "%02x", p->mac[i]);
 	print_shape(out, &p->tx);
@@ -254,9 +256,9 @@ static void defaults_are_as_documented(void **state)
 		tq_conf_free(copy);
 		n++;
 	}
-	/* idle, memory, memory_size, accounting, mtu, 3 x weight, mode, queues, admin, hold, 4
+	/* idle, memory, memory_size, accounting, mtu, 3 x weight, mode, queues, admin, hold, 5
 	 * features, mode_bits, priority */
-	assert_int_equal(n, 19);
+	assert_int_equal(n, 20);
 	free(before);
 	tq_conf_free(conf);
 }

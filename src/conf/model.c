@@ -196,7 +196,8 @@ static int fill_port(struct tq_build *b, const struct tq_tree *node, uint32_t te
 	p->packed = number(features, "packed", 0);
 	p->iommu = number(features, "iommu", 0);
 	p->ctrl_vq = number(features, "ctrl_vq", 0);
-	p->tso = number(features, "tso", 0);
+	p->csum = number(features, "csum", 1);
+	p->tso = p->csum && number(features, "tso", 1);
 	p->mode_bits_set = tq_tree_find(node, "mode_bits");
 	p->mode_bits = (uint32_t)number(node, "mode_bits", 0660);
 	text(node, "owner", "", p->owner, sizeof(p->owner));

@@ -126,7 +126,8 @@ struct tq_port_conf {
 	bool mac_set;         /* else the first source seen is bound */
 	bool admin_up;
 	bool packed, iommu;
-	bool ctrl_vq, tso;       /* false in this version: `on` is refused */
+	bool csum, tso;          /* offloads; no tso without csum */
+	bool ctrl_vq;            /* false in this version: `on` is refused */
 	bool mode_bits_set;      /* else 0660 */
 	uint32_t mode_bits;      /* of the socket we create, 0 .. 0777 */
 	char owner[TQ_USER_MAX]; /* user name or number; empty: not written */

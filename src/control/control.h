@@ -140,7 +140,7 @@ void tq_control_tenant_cpu(const struct tq_control *c, uint32_t tenant,
 			   struct tq_cpu_stats *ret_stats);
 /* Of all ports and devices since start, removed ones included:
  * tx_frames + device rx_frames + replicated = delivered + dropped + waiting inside (frames of which
- * some copies are made). */
+ * some copies are made); replicated counts what super-frames became too. */
 struct tq_totals {
 	uint64_t taken_frames, replicated_frames, delivered_frames, dropped_frames, waiting_frames;
 	/* by ports and devices: equals delivered_frames when nothing moves */

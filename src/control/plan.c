@@ -266,7 +266,8 @@ static bool needs_attach(const struct tq_control *c, const struct tq_vport *p,
 	attach_conf(c->now.model, i, &old);
 	return strcmp(a->socket_path, b->socket_path) != 0 || a->mode != b->mode ||
 	       a->queue_pairs != b->queue_pairs || a->packed != b->packed || a->iommu != b->iommu ||
-	       old.mtu_offered != ac->mtu_offered || (ac->mtu_offered && old.mtu != ac->mtu);
+	       a->csum != b->csum || a->tso != b->tso || old.mtu_offered != ac->mtu_offered ||
+	       (ac->mtu_offered && old.mtu != ac->mtu);
 }
 
 static bool permissions_differ(const struct tq_control *c, const struct tq_vport *p,

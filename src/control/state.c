@@ -84,6 +84,12 @@ static const struct bit_name feature_names[] = {
 	{ TQ_VIRTIO_NET_F_GUEST_CSUM, "GUEST_CSUM" },
 	{ TQ_VIRTIO_NET_F_MTU, "MTU" },
 	{ TQ_VIRTIO_NET_F_MAC, "MAC" },
+	{ TQ_VIRTIO_NET_F_GUEST_TSO4, "GUEST_TSO4" },
+	{ TQ_VIRTIO_NET_F_GUEST_TSO6, "GUEST_TSO6" },
+	{ TQ_VIRTIO_NET_F_GUEST_ECN, "GUEST_ECN" },
+	{ TQ_VIRTIO_NET_F_HOST_TSO4, "HOST_TSO4" },
+	{ TQ_VIRTIO_NET_F_HOST_TSO6, "HOST_TSO6" },
+	{ TQ_VIRTIO_NET_F_HOST_ECN, "HOST_ECN" },
 	{ TQ_VIRTIO_NET_F_MRG_RXBUF, "MRG_RXBUF" },
 	{ TQ_VIRTIO_NET_F_STATUS, "STATUS" },
 	{ TQ_VIRTIO_NET_F_CTRL_VQ, "CTRL_VQ" },
@@ -98,6 +104,9 @@ static const struct bit_name feature_names[] = {
 	{ TQ_VIRTIO_F_VERSION_1, "VERSION_1" },
 	{ TQ_VIRTIO_F_ACCESS_PLATFORM, "ACCESS_PLATFORM" },
 	{ TQ_VIRTIO_F_RING_PACKED, "RING_PACKED" },
+	{ TQ_VIRTIO_NET_F_GUEST_USO4, "GUEST_USO4" },
+	{ TQ_VIRTIO_NET_F_GUEST_USO6, "GUEST_USO6" },
+	{ TQ_VIRTIO_NET_F_HOST_USO, "HOST_USO" },
 };
 
 /* Bit numbers of docs/interop/vhost-user.rst. */
@@ -253,7 +262,7 @@ void tq_control_tenant_cpu(const struct tq_control *c, uint32_t tenant,
 static void add_port_totals(const struct tq_port_counters *pc, struct tq_totals *sum)
 {
 	sum->taken_frames += pc->tx_frames;
-	sum->replicated_frames += pc->tx_replicated_frames;
+	sum->replicated_frames += pc->tx_replicated_frames + pc->tx_segmented_frames;
 	sum->delivered_frames += pc->tx_delivered_frames;
 	sum->dropped_frames += pc->tx_dropped_frames;
 	sum->received_frames += pc->rx_frames;

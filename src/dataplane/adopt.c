@@ -60,13 +60,16 @@ static void adopt_node(struct tq_worker *w, const struct tq_snapshot *prev,
 /* Does what the scheduler knows of the head still hold? */
 static bool head_holds(const struct tq_worker *w, struct tq_ring *ring)
 {
-	const struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, 0);
+	struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, 0);
+	uint32_t head_bytes, segment_bytes;
 	struct tq_dest dest;
 
-	return tq_classify(w, ring, frame, &dest) == TQ_DROP_NONE && !dest.bind &&
-	       dest.leaf == ring->head_leaf && dest.dst == ring->head_dst &&
-	       dest.link == ring->head_link && dest.rx == ring->head_rx &&
-	       tq_charge_bytes(w->snap->accounting, frame->len_bytes) == ring->head_bytes;
+	if (tq_classify(w, ring, frame, &dest) != TQ_DROP_NONE || dest.bind ||
+	    dest.leaf != ring->head_leaf || dest.dst != ring->head_dst ||
+	    dest.link != ring->head_link || dest.rx != ring->head_rx)
+		return false;
+	tq_super_head(w, ring, frame, &head_bytes, &segment_bytes);
+	return head_bytes == ring->head_bytes && segment_bytes == ring->head_segment_bytes;
 }
 
 /* The port of a ring gets classes, loses them, or loses that of the head: the queue leaves its leaf

@@ -28,7 +28,7 @@ static enum tq_drop_reason check_tag(const struct tq_frame *frame, uint32_t fram
 		return TQ_DROP_VLAN;
 	if (tq_eth_is_tagged(p + TQ_VLAN_TAG_BYTES))
 		return TQ_DROP_VLAN;
-	if (frame->len_bytes > frame_bytes_max + TQ_VLAN_TAG_BYTES)
+	if (tq_frame_wire_bytes(frame) > frame_bytes_max + TQ_VLAN_TAG_BYTES)
 		return TQ_DROP_TOO_LONG;
 	return TQ_DROP_NONE;
 }
@@ -46,7 +46,7 @@ static uint32_t class_slot(const struct tq_snap_port *sp, uint32_t pair,
 }
 
 enum tq_drop_reason tq_classify(const struct tq_worker *w, const struct tq_ring *ring,
-				const struct tq_frame *frame, struct tq_dest *ret)
+				struct tq_frame *frame, struct tq_dest *ret)
 {
 	const struct tq_port *port = ring->port;
 	const struct tq_snapshot *snap = w->snap;
@@ -56,6 +56,8 @@ enum tq_drop_reason tq_classify(const struct tq_worker *w, const struct tq_ring 
 	uint64_t dst_mac;
 	bool tagged;
 
+	if (TQ_UNLIKELY(frame->offload))
+		frame->drop = (uint8_t)tq_offload_check(frame);
 	if (TQ_UNLIKELY(frame->drop))
 		return (enum tq_drop_reason)frame->drop;
 	if (TQ_UNLIKELY(!snap || port->id >= snap->n_ports ||
@@ -64,7 +66,7 @@ enum tq_drop_reason tq_classify(const struct tq_worker *w, const struct tq_ring 
 	sp = &snap->port[port->id];
 	net = &snap->network[sp->network];
 	tagged = tq_eth_is_tagged(frame->copy);
-	if (TQ_LIKELY(!tagged) && frame->len_bytes > net->frame_bytes_max)
+	if (TQ_LIKELY(!tagged) && tq_frame_wire_bytes(frame) > net->frame_bytes_max)
 		return TQ_DROP_TOO_LONG;
 	reason = check_source(sp, tq_mac_load(frame->copy + TQ_MAC_BYTES), &ret->bind);
 	if (TQ_UNLIKELY(reason != TQ_DROP_NONE))

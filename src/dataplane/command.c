@@ -40,6 +40,7 @@ static void reset_ring(struct tq_ring *ring)
 	ring->rx_carry_descs = 0;
 	ring->rx_counted_frames = ring->port->counters.rx_frames;
 	ring->hold_deadline_ns = 0;
+	tq_super_forget(ring);
 	ring->head_since_ns = 0;
 	ring->hold_at_ns = 0; /* a full budget at the first look */
 	ring->hold_spent_dst = TQ_DST_NONE;
@@ -94,14 +95,14 @@ static void rx_running_del(struct tq_port *port, uint32_t pair)
 	}
 }
 
-/* What stands in the way of a stop, a bounded part of it each time: copies of a flood under way,
- * senders that wait. True when nothing is left. */
+/* What stands in the way of a stop, a bounded part of it each time: a flood or a super-frame under
+ * way, senders that wait. True when nothing is left. */
 static bool prepare_stop(struct tq_worker *w, struct tq_ring *ring)
 {
 	if (!ring_runs(ring))
 		return true;
 	if (ring->dir == TQ_VQ_TX)
-		return tq_flood_finish(w, ring);
+		return tq_super_finish(w, ring);
 	rx_running_del(ring->port, ring->index / 2); /* nobody comes any more */
 	tq_release_waiters(w, &ring->waiters, TQ_STEP_WAKES_MAX);
 	return TAILQ_EMPTY(&ring->waiters);

@@ -61,6 +61,11 @@ static bool frame_of_mbuf(const struct rte_mbuf *mbuf, struct tq_frame *ret, uin
 	}
 	ret->len_bytes = rte_pktmbuf_pkt_len(mbuf) - skip;
 	ret->drop = 0;
+	ret->offload = 0;
+	if ((mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD) {
+		ret->offload = TQ_OFFLOAD_VALID | TQ_OFFLOAD_CHECKED;
+		memset(&ret->off, 0, sizeof(ret->off));
+	}
 	ret->n_descs = 1;
 	ret->spill = NULL;
 	ret->n_spans = 0;
@@ -132,6 +137,7 @@ static bool flood_inbound(struct tq_worker *w, struct tq_device *device,
 
 	for (uint32_t i = 0; i < net->member_n; i++) {
 		enum tq_drop_reason reason;
+		uint32_t frames;
 
 		if (device->flood_copies > 0 && member[i] < device->flood_cursor)
 			continue;
@@ -139,7 +145,8 @@ static bool flood_inbound(struct tq_worker *w, struct tq_device *device,
 			device->flood_cursor = member[i];
 			return false;
 		}
-		if (!tq_copy_to_port(w, member[i], 0, frame, &reason))
+		if (!tq_copy_to_port(w, member[i], 0, frame, tq_part_rest(frame, 0), &frames,
+				     &reason))
 			continue;
 		--*budget;
 		if (device->flood_copies++ == 0)
@@ -169,8 +176,9 @@ static enum tq_drop_reason deliver_inbound(struct tq_worker *w, struct tq_device
 					   uint32_t port_id, const struct tq_frame *frame)
 {
 	enum tq_drop_reason reason;
+	uint32_t frames;
 
-	if (!tq_copy_to_port(w, port_id, 0, frame, &reason))
+	if (!tq_copy_to_port(w, port_id, 0, frame, tq_part_rest(frame, 0), &frames, &reason))
 		reason = TQ_DROP_RECEIVER_DOWN;
 	if (reason == TQ_DROP_NONE)
 		device->counters.rx_delivered_frames++;

@@ -25,6 +25,7 @@
 #include "base/spsc.h"
 #include "dataplane/worker.h"
 #include "packet/eth.h"
+#include "port/part.h"
 #include "qos/sched.h"
 
 #define TQ_DST_NONE UINT32_MAX
@@ -174,10 +175,11 @@ struct tq_dest {
 	uint32_t leaf; /* scheduler node of the sender: the port, or the frame's class */
 	bool bind;     /* the source address has to be bound first */
 };
-/* Where may this frame of a sending ring go, and in which class? Returns TQ_DROP_NONE with *ret, or
+/* Where may this frame of a sending ring go, and in which class? What its sender left to do is
+ * checked here, once. Returns TQ_DROP_NONE with *ret, or
  * the reason. */
 enum tq_drop_reason tq_classify(const struct tq_worker *w, const struct tq_ring *ring,
-				const struct tq_frame *frame, struct tq_dest *ret);
+				struct tq_frame *frame, struct tq_dest *ret);
 
 /* ---- settle.c ---- */
 /* The ring is in no list and unknown to the scheduler. True: ring->head_* describe a frame that may
@@ -212,7 +214,8 @@ TQ_INLINE struct tq_head tq_head_of(const struct tq_ring *ring)
 	return (struct tq_head){ .leaf = ring->head_leaf,
 				 .link = ring->head_link,
 				 .rx = ring->head_rx,
-				 .head_bytes = ring->head_bytes };
+				 .head_bytes = ring->head_bytes,
+				 .segment_bytes = ring->head_segment_bytes };
 }
 
 /* ---- visit.c ---- */
@@ -229,10 +232,49 @@ TQ_INLINE struct tq_ring *tq_rx_ring(struct tq_worker *w, uint32_t port_id, uint
 		return port->rx[port->rx_running[0]];
 	return port->rx[port->rx_running[pair % port->n_rx_running]];
 }
-TQ_INLINE void tq_count_delivered(struct tq_ring *rx, uint32_t frame_bytes)
+
+/* ---- super.c: frames whose sender left something to do, as a whole or in pieces ---- */
+/* Charged against the budget of a visit, and what it took. */
+struct tq_pulled {
+	uint64_t charged_bytes;
+	uint32_t frames; /* charged: segments */
+	uint32_t bytes, descs;
+};
+enum tq_pull_result {
+	TQ_PULL_DONE, /* the head is to be completed */
+	TQ_PULL_MORE, /* what is left of it is the next head */
+	TQ_PULL_WAIT, /* it is on a waiter list */
+};
+/* Deliver a frame to ring->head_dst, or of a super-frame as much as the pick has credit for.
+ *   index      in the window; 0 for all that is not delivered at once.
+ *   used       what the visit has pulled before.
+ *   may_wait   false: what finds no buffers is dropped.
+ *   ret        [out] of this call alone. */
+enum tq_pull_result tq_super_pull(struct tq_worker *w, struct tq_ring *ring, uint32_t index,
+				  const struct tq_pick *pick, const struct tq_pulled *used,
+				  bool may_wait, struct tq_pulled *ret);
+/* As much of the head as the pick has credit for. */
+struct tq_part tq_super_part(const struct tq_worker *w, const struct tq_ring *ring,
+			     const struct tq_frame *frame, const struct tq_pick *pick,
+			     const struct tq_pulled *used);
+/* What is left of the head, as the scheduler wants to know it. */
+void tq_super_head(const struct tq_worker *w, const struct tq_ring *ring,
+		   const struct tq_frame *frame, uint32_t *ret_bytes, uint32_t *ret_segment_bytes);
+/* n frames of the head were delivered or dropped: it counts as taken with the first. The others are
+ * added to *more. */
+void tq_super_count(struct tq_ring *ring, const struct tq_frame *frame, uint32_t n, uint64_t *more);
+/* A head that was begun is not the same any more: memory was mapped anew, and the guest changed
+ * it. */
+bool tq_super_changed(const struct tq_ring *ring, const struct tq_frame *frame);
+/* The ring is about to stop: what is left of a head that was begun goes at once, whatever the
+ * credit, a bounded part of it; its sender owes it. True when nothing is left. */
+bool tq_super_finish(struct tq_worker *w, struct tq_ring *ring);
+TQ_INLINE void tq_super_forget(struct tq_ring *ring)
 {
-	rx->port->counters.rx_frames++;
-	rx->port->counters.rx_bytes += frame_bytes;
+	ring->head_taken = false;
+	ring->head_at_bytes = 0;
+	ring->flood_copies = 0;
+	ring->flood_cursor = 0;
 }
 
 /* ---- flood.c ---- */
@@ -244,23 +286,24 @@ TQ_INLINE bool tq_step_spent(const struct tq_worker *w)
 {
 	return w->step_bytes >= TQ_STEP_BYTES_MAX || w->step_descs >= TQ_STEP_DESCS_MAX;
 }
-/* Copies of the head frame to further members, at most max of them and no more than the step has
- * time for. True when the last copy was made or dropped: the frame is counted as
- * taken and the caller completes it. */
+/* Copies of the head frame, or of the part of it that is flooded now, to further members, at most
+ * max of them and no more than the step has time for. True when the last copy was made or
+ * dropped. */
 bool tq_flood_copies(struct tq_worker *w, struct tq_ring *ring, const struct tq_frame *frame,
 		     uint32_t max);
-/* Make remaining copies of a flood that has begun, a bounded number: the ring is about to stop.
- * True when none is left and the frame is completed. */
-bool tq_flood_finish(struct tq_worker *w, struct tq_ring *ring);
 /* Flood one RARP frame in the name of a port; not charged to its limits. */
 void tq_flood_announce(struct tq_worker *w, const struct tq_port *port, uint64_t mac);
-/* The head whose copies are under way is no flood any more: the copies made stand, it is completed.
- */
+/* The part of the head that was flooded is done with. True when it was the last: the caller
+ * completes the head. */
+bool tq_flood_next(struct tq_ring *ring, const struct tq_frame *frame);
+/* The head whose copies or pieces are under way cannot be continued: what was made stands, it is
+ * completed. */
 void tq_flood_abandon(struct tq_worker *w, struct tq_ring *ring);
-/* One copy into a port, no waiting. True when a copy was tried (the port is up); *ret_reason says
- * how it went. */
+/* One copy of a frame, or of the part of it, into a port, no waiting. True when a copy was tried
+ * (the port is up); *ret_reason says how it went, *ret_frames how many frames it became. */
 bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
-		     const struct tq_frame *frame, enum tq_drop_reason *ret_reason);
+		     const struct tq_frame *frame, struct tq_part part, uint32_t *ret_frames,
+		     enum tq_drop_reason *ret_reason);
 
 /* ---- wait.c ---- */
 /* May the head still wait for this receiver? If so the ring is BLOCKED on it (true), else it is to

@@ -11,10 +11,9 @@ void tq_drop_frames(struct tq_worker *w, struct tq_ring *ring, uint32_t n,
 	for (uint32_t i = 0; i < n; i++) {
 		const struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, i);
 
-		c->tx_bytes += frame->len_bytes;
-		c->tx_descs += frame->n_descs;
+		tq_super_count(ring, frame, 1, &c->tx_segmented_frames);
+		tq_super_forget(ring);
 	}
-	c->tx_frames += n;
 	c->tx_dropped_frames += n;
 	c->drops[reason] += n;
 	tq_vq_tx_complete(&ring->vq, n);
@@ -154,7 +153,7 @@ bool tq_settle(struct tq_worker *w, struct tq_ring *ring)
 	if (TQ_UNLIKELY(ring->poisoned && __atomic_load_n(ring->poisoned, __ATOMIC_RELAXED)))
 		vq->fault = TQ_VQ_UNMAPPED;
 	for (uint32_t i = 0; i < TQ_SETTLE_DROPS_MAX && vq->stats.descs < descs_end; i++) {
-		const struct tq_frame *frame;
+		struct tq_frame *frame;
 		enum tq_drop_reason reason;
 		struct tq_dest dest;
 
@@ -176,8 +175,10 @@ bool tq_settle(struct tq_worker *w, struct tq_ring *ring)
 		}
 		frame = tq_vq_tx_frame(vq, 0);
 		reason = tq_classify(w, ring, frame, &dest);
-		if (TQ_UNLIKELY(tq_flood_begun(ring)) &&
-		    (reason != TQ_DROP_NONE || dest.bind || dest.dst != TQ_DST_FLOOD)) {
+		if (TQ_UNLIKELY(ring->head_taken) &&
+		    (tq_super_changed(ring, frame) ||
+		     (tq_flood_begun(ring) &&
+		      (reason != TQ_DROP_NONE || dest.bind || dest.dst != TQ_DST_FLOOD)))) {
 			tq_flood_abandon(w, ring);
 			continue;
 		}
@@ -192,7 +193,7 @@ bool tq_settle(struct tq_worker *w, struct tq_ring *ring)
 			ring->head_link = dest.link;
 			ring->head_rx = dest.rx;
 			set_leaf(w, ring, dest.leaf);
-			ring->head_bytes = tq_charge_bytes(w->snap->accounting, frame->len_bytes);
+			tq_super_head(w, ring, frame, &ring->head_bytes, &ring->head_segment_bytes);
 			return true;
 		}
 		tq_drop_frames(w, ring, 1, reason);

@@ -75,18 +75,41 @@ static bool pull_flood(struct tq_worker *w, struct tq_ring *ring, struct visit *
 	struct tq_device *device = w->device[ring->head_link];
 
 	if (!tq_flood_begun(ring)) {
+		const struct tq_pulled used = { v->charged_bytes, v->frames, 0, 0 };
+		struct tq_part part = tq_super_part(w, ring, frame, v->pick, &used);
+
 		if (device && device->stash_n > 0) {
 			tq_block_on_device(w, ring, device);
 			return false;
 		}
-		/* once, however many visits its copies take */
-		v->charged_bytes += tq_charge_bytes(w->snap->accounting, frame->len_bytes);
-		v->frames++;
+		/* once, however many visits its copies take; as much as the stash has room for */
+		part = tq_part_cut(frame, part, TQ_DEVICE_STASH);
+		ring->flood_len_bytes = part.len_bytes;
+		v->charged_bytes += tq_part_charge(w->snap->accounting, frame, part);
+		v->frames += tq_part_segments(frame, part);
 	}
-	if (tq_flood_copies(w, ring, frame, TQ_FLOOD_COPIES_VISIT))
+	if (tq_flood_copies(w, ring, frame, TQ_FLOOD_COPIES_VISIT) && tq_flood_next(ring, frame))
 		v->done++;
 	v->enough = true; /* its copies are work enough */
 	return true;
+}
+
+/* A frame whose sender left something to do. */
+static bool pull_offloaded(struct tq_worker *w, struct tq_ring *ring, struct visit *v)
+{
+	const struct tq_pulled used = { v->charged_bytes, v->frames, 0, 0 };
+	enum tq_pull_result result;
+	struct tq_pulled now;
+
+	tq_assert(v->done == 0 || ring->head_at_bytes == 0);
+	result = tq_super_pull(w, ring, v->done, v->pick, &used, true, &now);
+	v->charged_bytes += now.charged_bytes;
+	v->frames += now.frames;
+	v->descs += now.descs;
+	v->pulled_bytes += now.bytes;
+	v->done += result == TQ_PULL_DONE;
+	v->enough |= result == TQ_PULL_MORE;
+	return result != TQ_PULL_WAIT;
 }
 
 static bool has_budget(const struct visit *v)
@@ -123,14 +146,14 @@ TQ_INLINE bool goes_the_way(const struct visit *v, const struct tq_frame *frame)
 	const struct way way = addresses_of(frame);
 
 	return way.addrs_8 == v->way.addrs_8 && way.addrs_4 == v->way.addrs_4 &&
-	       frame->len_bytes <= v->way.frame_bytes_max && !frame->drop &&
+	       frame->len_bytes <= v->way.frame_bytes_max && !(frame->drop | frame->offload) &&
 	       !tq_eth_is_tagged(frame->copy);
 }
 
 /* Is the next frame of the window part of this visit? Malformed and refused frames end it: settle
  * drops them. */
 static bool fits_visit(struct tq_worker *w, struct tq_ring *ring, struct visit *v,
-		       const struct tq_frame *frame)
+		       struct tq_frame *frame)
 {
 	struct tq_dest dest;
 
@@ -145,6 +168,9 @@ static bool fits_visit(struct tq_worker *w, struct tq_ring *ring, struct visit *
 	if (tq_classify(w, ring, frame, &dest) != TQ_DROP_NONE || dest.bind ||
 	    dest.leaf != v->pick->head.leaf || dest.link != v->pick->head.link ||
 	    dest.rx != v->pick->head.rx)
+		return false;
+	/* Whether it goes as a whole is said when it is scheduled. */
+	if (tq_frame_is_super(frame))
 		return false;
 	ring->head_dst = dest.dst;
 	v->way = way_of(w, ring, frame);
@@ -223,15 +249,17 @@ static enum visit_end pull_window(struct tq_worker *w, struct tq_ring *ring, str
 	v->done = 0;
 	while (v->done < n && v->descs < TQ_VISIT_DESCS_MAX &&
 	       v->pulled_bytes < TQ_VISIT_BYTES_MAX) {
-		const struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, v->done);
+		struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, v->done);
 		bool pulled;
 
 		if (!fits_visit(w, ring, v, frame))
 			break;
-		if (TQ_LIKELY(ring->head_dst != TQ_DST_FLOOD))
-			pulled = pull_run(w, ring, v, n);
-		else
+		if (TQ_UNLIKELY(ring->head_dst == TQ_DST_FLOOD))
 			pulled = pull_flood(w, ring, v, frame);
+		else if (TQ_UNLIKELY(frame->offload))
+			pulled = pull_offloaded(w, ring, v);
+		else
+			pulled = pull_run(w, ring, v, n);
 		if (!pulled)
 			return VISIT_BLOCKED;
 	}

@@ -27,4 +27,14 @@ TQ_INLINE uint32_t tq_charge_bytes(enum tq_accounting accounting, uint32_t frame
 	return frame_bytes > TQ_ETH_HDR_BYTES ? frame_bytes - TQ_ETH_HDR_BYTES : 1;
 }
 
+/* What payload_bytes of a super-frame cost: as its segments, each with its headers. */
+TQ_INLINE uint32_t tq_charge_segments(enum tq_accounting accounting, uint32_t hdrs_bytes,
+				      uint32_t gso_bytes, uint32_t payload_bytes)
+{
+	uint32_t n = payload_bytes / gso_bytes, rest_bytes = payload_bytes % gso_bytes;
+	uint32_t bytes = n ? n * tq_charge_bytes(accounting, hdrs_bytes + gso_bytes) : 0;
+
+	return bytes + (rest_bytes ? tq_charge_bytes(accounting, hdrs_bytes + rest_bytes) : 0);
+}
+
 #endif

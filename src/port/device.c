@@ -82,6 +82,8 @@ static int start(struct tq_device *device, const char *devargs, uint32_t frame_b
 	err = rte_eth_dev_info_get(device->ethdev, &info);
 	if (err)
 		return fail(reterr, err, devargs, "reading its properties");
+	/* What a device verified its receiver need not look at again. */
+	conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
 	conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	err = rte_eth_dev_configure(device->ethdev, 1, 1, &conf);
 	if (err)
@@ -160,34 +162,66 @@ static uint8_t *append(uint8_t *to, const void *from, uint32_t len_bytes)
 	return to + len_bytes;
 }
 
-bool tq_device_put(struct tq_device *device, const struct tq_frame *frame, uint16_t vlan)
+/* A frame with something left to do: made complete where it goes, then its tag is put in. */
+static bool put_offloaded(struct rte_mbuf *mbuf, const struct tq_frame *frame, struct tq_part *part,
+			  uint16_t vlan)
+{
+	const uint32_t tag_bytes = vlan ? TQ_VLAN_TAG_BYTES : 0;
+	uint8_t tag[TQ_VLAN_TAG_BYTES];
+	uint32_t cut_bytes = vlan ? tq_eth_make_tag(frame->copy, vlan, tag) : 0;
+	uint32_t more_bytes = tag_bytes - cut_bytes, room_bytes = tq_frame_wire_bytes(frame), bytes;
+	uint8_t *to = (uint8_t *)rte_pktmbuf_append(mbuf, (uint16_t)(room_bytes + more_bytes));
+
+	if (!to)
+		return false;
+	bytes = tq_part_flatten(frame, part, to + more_bytes);
+	memmove(to, to + more_bytes, 2 * TQ_MAC_BYTES);
+	memcpy(to + 2 * TQ_MAC_BYTES, tag, tag_bytes);
+	rte_pktmbuf_trim(mbuf, (uint16_t)(room_bytes - bytes));
+	return true;
+}
+
+static bool put_plain(struct rte_mbuf *mbuf, const struct tq_frame *frame, uint16_t vlan)
 {
 	const struct tq_span *span = tq_frame_spans(frame);
 	uint8_t tag[TQ_VLAN_TAG_BYTES];
 	uint32_t tag_bytes = vlan ? TQ_VLAN_TAG_BYTES : 0;
 	uint32_t cut_bytes = vlan ? tq_eth_make_tag(frame->copy, vlan, tag) : 0;
-	struct rte_mbuf *mbuf;
-	uint8_t *to;
+	uint8_t *to = (uint8_t *)rte_pktmbuf_append(
+		mbuf, (uint16_t)(frame->len_bytes + tag_bytes - cut_bytes));
 
-	if (device->stash_n == TQ_DEVICE_STASH)
+	if (!to)
 		return false;
-	mbuf = rte_pktmbuf_alloc(device->pool);
-	if (!mbuf)
-		return false;
-	to = (uint8_t *)rte_pktmbuf_append(mbuf,
-					   (uint16_t)(frame->len_bytes + tag_bytes - cut_bytes));
-	/* larger than an mbuf: the pool is sized for the largest MTU, so this is no frame of
-	 * ours */
-	if (!to) {
-		rte_pktmbuf_free(mbuf);
-		return false;
-	}
 	to = append(to, frame->copy, 2 * TQ_MAC_BYTES);
 	to = append(to, tag, tag_bytes);
 	to = append(to, frame->copy + 2 * TQ_MAC_BYTES + cut_bytes,
 		    frame->copy_bytes - 2 * TQ_MAC_BYTES - cut_bytes);
 	for (uint32_t i = 0; i < frame->n_spans; i++)
 		to = append(to, span[i].addr, span[i].len_bytes);
+	return true;
+}
+
+bool tq_device_put(struct tq_device *device, const struct tq_frame *frame, struct tq_part *part,
+		   uint16_t vlan)
+{
+	struct rte_mbuf *mbuf;
+	bool put;
+
+	if (device->stash_n == TQ_DEVICE_STASH)
+		return false;
+	mbuf = rte_pktmbuf_alloc(device->pool);
+	if (!mbuf)
+		return false;
+	put = frame->offload ? put_offloaded(mbuf, frame, part, vlan)
+			     : put_plain(mbuf, frame, vlan);
+	/* larger than an mbuf: the pool is sized for the largest MTU, so this is no frame of
+	 * ours */
+	if (!put) {
+		rte_pktmbuf_free(mbuf);
+		return false;
+	}
+	if (!frame->offload)
+		part->len_bytes = 0;
 	device->stash[device->stash_n++] = mbuf;
 	device->counters.tx_stash_frames = device->stash_n;
 	return true;

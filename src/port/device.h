@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "base/frame.h"
+#include "port/part.h"
 #include "port/ring.h"
 
 #define TQ_DEVICE_STASH 64
@@ -80,9 +81,12 @@ int tq_device_open(const char *name, uint32_t link, const char *devargs, uint32_
  * Accepts NULL. */
 struct tq_device *tq_device_close(struct tq_device *device);
 
-/* Copy a guest's frame into an mbuf (vlan != 0: with that tag inserted) and put it into the stash.
+/* Copy a guest's frame, or the next segment of the part of it, into an mbuf (vlan != 0: with that
+ * tag inserted) and put it into the stash. What its sender left to do is done.
+ *   part  [in,out] moved on, as by tq_part_flatten().
  * False when the stash or the pool is full. The caller flushes at the end of the visit. */
-bool tq_device_put(struct tq_device *device, const struct tq_frame *frame, uint16_t vlan);
+bool tq_device_put(struct tq_device *device, const struct tq_frame *frame, struct tq_part *part,
+		   uint16_t vlan);
 /* Hand the stash to the driver; returns true when the stash is empty afterwards. */
 bool tq_device_flush(struct tq_device *device);
 /* Up to max received frames. */

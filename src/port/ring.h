@@ -86,9 +86,15 @@ struct tq_ring {
 	uint32_t head_leaf; /* node of the scheduler: the port, or a class of it */
 	/* since when frames of this class are at the head, in this window */
 	uint64_t head_since_ns;
+	uint32_t head_segment_bytes; /* of a super-frame: charged for one segment; else 0 */
+	/* of a super-frame that goes in pieces: payload that is delivered or dropped */
+	uint32_t head_at_bytes;
 	/* lowest port id that has no copy yet; ports are served in order of their ids */
 	uint32_t flood_cursor;
-	uint32_t flood_copies; /* made so far, the one to the uplink included; 0: not begun */
+	uint32_t flood_copies;    /* made so far, the one to the uplink included; 0: not begun */
+	uint32_t flood_len_bytes; /* of the flood under way: payload, as in struct tq_part */
+	/* the head counts as taken: some of it, or some copy, is delivered or dropped */
+	bool head_taken;
 
 	/* hold budget (qos.md section 6), tx */
 	uint64_t hold_budget_ns, hold_at_ns;

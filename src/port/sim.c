@@ -101,8 +101,7 @@ uint32_t tq_sim_open_floods(const struct tq_sim_world *world)
 
 	for (uint32_t port = 0; port < TQ_PORTS_MAX; port++) {
 		for (uint32_t i = 1; i < 2 * TQ_QUEUE_PAIRS_MAX; i += 2)
-			n += world->slot[port][i].ring &&
-			     world->slot[port][i].ring->flood_copies > 0;
+			n += world->slot[port][i].ring && world->slot[port][i].ring->head_taken;
 	}
 	return n;
 }

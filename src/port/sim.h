@@ -45,7 +45,8 @@ void tq_sim_cost_set(struct tq_sim_seat *seat, uint64_t (*cost)(void *ctx), void
 /* Somebody was kicked, or rang the bell, and the worker has not been told yet. */
 bool tq_sim_kick_pending(const struct tq_sim_seat *seat);
 
-/* Floods that have begun: their frames count as taken, and are still available to the device. */
+/* Floods and super-frames that have begun: their frames count as taken, and are still available to
+ * the device. */
 uint32_t tq_sim_open_floods(const struct tq_sim_world *world);
 
 struct tq_sim_guest_conf {

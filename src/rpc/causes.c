@@ -79,7 +79,8 @@ uint32_t tq_rpc_causes(const struct tq_port_sample *old, const struct tq_port_sa
 
 	t.time_ns = grown(now->time_ns, old->time_ns) * (n_queues ? n_queues : 1);
 	t.frames = grown(b->tx_frames, a->tx_frames) +
-		   grown(b->tx_replicated_frames, a->tx_replicated_frames);
+		   grown(b->tx_replicated_frames, a->tx_replicated_frames) +
+		   grown(b->tx_segmented_frames, a->tx_segmented_frames);
 	for (unsigned int i = TQ_WAIT_NONE + 1; i < TQ_WAIT_N; i++) {
 		/* of a tenant that is held, what is in its rings is not even looked at */
 		uint64_t unseen_ns = i == TQ_WAIT_CPU ? grown(b->wait_cpu_ns, a->wait_cpu_ns) : 0;

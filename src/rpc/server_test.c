@@ -258,7 +258,7 @@ static void who_does_not_read_is_dropped(void **state)
 
 	turn(f);
 	assert_int_equal(tq_rpc_server_clients(f->server), 2);
-	/* An answer has about 10 KiB; with what the kernel buffers the limit comes long before
+	/* An answer has about 11 KiB; with what the kernel buffers the limit comes long before
 	 * 1000. */
 	while (tq_rpc_server_clients(f->server) == 2 && asked < 1000) {
 		if (send(slow, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
@@ -266,7 +266,7 @@ static void who_does_not_read_is_dropped(void **state)
 		turn(f);
 	}
 	assert_int_equal(tq_rpc_server_clients(f->server), 1);
-	assert_true(asked > 100);
+	assert_true(asked > 90);
 	snprintf(text, sizeof(text), VERSION_LINE, 8u);
 	say(f, other, text, strlen(text));
 	assert_int_equal(hear_id(f, other), 8);

@@ -4,17 +4,19 @@
 /* Scenarios: one command a line, `#` begins a comment. Every check is one TAP test, named by file
  * and line.
  *
- *   attach PORT [ring=256] [pairs=1] [mergeable=on] [buffers=2048] [events=on]   a guest comes;
- *                                    without event index it is interrupted at each publication
+ *   attach PORT [ring=256] [pairs=1] [mergeable=on] [buffers=2048] [events=on] [offload=tso|csum]
+ *                                    a guest comes; without event index it is interrupted at each
+ *                                    publication
  *   detach PORT                      it goes; what it had made available is abandoned
  *   restart PORT tx|rx [PAIR]        its ring is stopped and started at the index reported
  *   refill PORT on|off               does the guest post receive buffers again?
  *   post PORT N                      it posts N receive buffers on pair 0
  *   flow NAME FROM TO [bytes=1514 [to=1514]] [rate=100Mbit] [frames=N] [pair=0]
- *   [odd=spoof|group|vlan|...] [dscp=46] [sport=N] [dport=5060] [pcp=5]
+ *   [odd=spoof|group|vlan|...] [dscp=46] [sport=N] [dport=5060] [pcp=5] [gso=1448]
  *                                    TO is a port, `all` or `nobody`; without rate as much as the
  *                                    ring takes; with dscp or a port as UDP in IPv4, with pcp
- *                                    in a priority tag
+ *                                    in a priority tag; with gso a stream in super-frames, whose
+ *                                    skipped and reordered are bytes and segments
  *   stop NAME / start NAME           flows
  *   run TIME                         "10ms"
  *   set PATH VALUE | add PATH [YAML] | del PATH | apply FILE        a change of the configuration;
@@ -143,8 +145,11 @@ static int do_attach(struct script *x)
 					  .features = TQ_BIT64(TQ_VIRTIO_F_VERSION_1),
 					  .frame_bytes_max = TQ_MTU_MAX + TQ_ETH_HDR_BYTES };
 	const char *mergeable = option(x, 2, "mergeable"), *events = option(x, 2, "events");
+	const char *offload = option(x, 2, "offload");
 	int err;
 
+	if (offload)
+		sim_stream_guest(&conf, offload);
 	if (!events || strcmp(events, "on") == 0)
 		conf.features |= TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX);
 	if (!mergeable || strcmp(mergeable, "on") == 0)
@@ -286,6 +291,7 @@ static int do_flow(struct script *x)
 	f->dscp = (uint8_t)option_number(x, 4, "dscp", 0);
 	f->sport = (uint16_t)option_number(x, 4, "sport", 0);
 	f->dport = (uint16_t)option_number(x, 4, "dport", 0);
+	f->gso_bytes = (uint16_t)option_number(x, 4, "gso", 0);
 	f->is_tagged = option(x, 4, "pcp") != NULL;
 	f->pcp = (uint8_t)option_number(x, 4, "pcp", 0);
 	x->flow[at].flow = f;

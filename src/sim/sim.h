@@ -50,6 +50,8 @@ struct sim_flow {
 	bool is_ip;   /* frames are UDP in IPv4, else of a test protocol */
 	uint8_t dscp; /* with is_ip, as ports */
 	uint16_t sport, dport;
+	/* TCP super-frames with segments of so many bytes (stream.c); 0: none */
+	uint16_t gso_bytes;
 	bool is_tagged; /* a priority tag, VLAN 0 */
 	uint8_t pcp;
 	uint32_t frame_bytes, frame_bytes_max; /* lengths are drawn from this range */
@@ -57,6 +59,7 @@ struct sim_flow {
 	uint64_t next_ns;
 	uint64_t left_frames; /* UINT64_MAX: no end */
 	uint64_t sent, numbered;
+	uint32_t stream_bytes;               /* of super-frames: payload sent */
 	uint32_t seq_expected[TQ_PORTS_MAX]; /* by receiver */
 	/* reordered: behind a later one, or twice; damaged: not as it was sent */
 	uint64_t received, received_bytes, mark_bytes, skipped, reordered, damaged;
@@ -104,6 +107,16 @@ struct sim {
 	/* of guests that are gone */
 	uint64_t gone_sent_frames, gone_received_frames, gone_abandoned_frames, gone_errors;
 };
+
+/* ---- stream.c: bytes in TCP super-frames, sequence numbers by the byte ---- */
+#define SIM_STREAM_FRAME_MAX TQ_FRAME_BYTES_MAX
+/* A guest with offloads: "tso", or "csum" alone. */
+void sim_stream_guest(struct tq_sim_guest_conf *conf, const char *offload);
+/* Addresses and the Ethernet header are made by the caller. False: the ring is full. */
+bool sim_stream_send(struct sim_flow *f, uint16_t slot, struct tq_sim_guest *g,
+		     const uint8_t *eth_hdr);
+/* Is it a frame of a stream? Then it was counted: skipped, reordered in bytes. */
+bool sim_stream_check(struct sim *s, uint32_t port_id, const uint8_t *frame, uint32_t bytes);
 
 /* ---- world.c ---- */
 /* Build control and workers from a configuration file. Returns 0 or -errno with *reterr. */

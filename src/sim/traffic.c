@@ -146,7 +146,7 @@ static void make_frame(struct sim *s, const struct sim_flow *f, uint8_t *ret_fra
 {
 	const uint8_t spoofed[TQ_MAC_BYTES] = { 0x02, 0xfe, 0, 0, 0, 1 };
 
-	memset(ret_frame, 0, f->frame_bytes_max);
+	memset(ret_frame, 0, TQ_MIN(f->frame_bytes_max, (uint32_t)FRAME_MAX));
 	tq_mac_store(ret_frame, destination(s, f));
 	tq_mac_store(ret_frame + TQ_MAC_BYTES, sim_mac(s, f->from));
 	if (f->odd == SIM_ODD_SPOOF)
@@ -187,7 +187,7 @@ static bool send_odd(struct tq_sim_guest *g, const struct sim_flow *f, const uin
 
 static bool send_one(struct sim *s, struct sim_flow *f, struct tq_sim_guest *g, uint8_t *frame)
 {
-	uint32_t bytes = length(f);
+	uint32_t bytes = f->gso_bytes ? TQ_ETH_HDR_BYTES : length(f);
 	uint32_t at = test_header_at(frame);
 	bool is_numbered = at > 0 && bytes >= at + sizeof(struct test_header), sent;
 	struct test_header h = { .flow = (uint16_t)(f - s->flow),
@@ -198,6 +198,14 @@ static bool send_one(struct sim *s, struct sim_flow *f, struct tq_sim_guest *g, 
 
 	if (f->left_frames == 0)
 		return false;
+	if (f->gso_bytes) {
+		if (!sim_stream_send(f, (uint16_t)(f - s->flow), g, frame))
+			return false;
+		f->sent++;
+		if (f->left_frames != UINT64_MAX)
+			f->left_frames--;
+		return true;
+	}
 	if (is_numbered) {
 		frame[bytes - 1] = (uint8_t)f->numbered;
 		memcpy(frame + at, &h, sizeof(h));
@@ -222,7 +230,7 @@ static void source(struct sim *s, struct sim_flow *f)
 	struct tq_sim_guest *g = sim_guest(s, f->from);
 
 	tq_assert(f->frame_bytes > 0 && f->frame_bytes <= f->frame_bytes_max);
-	tq_assert(f->frame_bytes_max <= sizeof(frame));
+	tq_assert(f->gso_bytes || f->frame_bytes_max <= sizeof(frame));
 	if (!g || f->pair >= g->conf.n_pairs || f->left_frames == 0 || s->now_ns < f->next_ns)
 		return;
 	if (f->gap_ns == 0) {
@@ -249,7 +257,7 @@ static void check_frame(struct sim *s, uint32_t port_id, const uint8_t *frame, u
 	bool is_damaged;
 	uint32_t at;
 
-	if (bytes < NUMBERED_BYTES)
+	if (sim_stream_check(s, port_id, frame, bytes) || bytes < NUMBERED_BYTES)
 		return;
 	at = test_header_at(frame);
 	if (at == 0 || bytes < at + sizeof(h))
@@ -276,7 +284,7 @@ static void check_frame(struct sim *s, uint32_t port_id, const uint8_t *frame, u
 
 static void sink(struct sim *s, uint32_t port_id, struct tq_sim_guest *g, uint32_t pair)
 {
-	uint8_t frame[FRAME_MAX];
+	uint8_t frame[SIM_STREAM_FRAME_MAX];
 	uint32_t bytes;
 
 	while ((bytes = tq_sim_guest_receive(g, pair, frame, sizeof(frame))) > 0)

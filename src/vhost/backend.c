@@ -33,6 +33,12 @@ uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key, bool packed_k
 	return f;
 }
 
+uint64_t tq_vu_features_offload(bool csum, bool tso)
+{
+	return (csum ? TQ_VIRTIO_NET_FEATURES_CSUM : 0) |
+	       (csum && tso ? TQ_VIRTIO_NET_FEATURES_TSO : 0);
+}
+
 uint64_t tq_vu_protocol_features_served(void)
 {
 	return TQ_BIT64(TQ_VU_PF_MQ) | TQ_BIT64(TQ_VU_PF_LOG_SHMFD) | TQ_BIT64(TQ_VU_PF_RARP) |
@@ -495,8 +501,9 @@ static bool conf_ok(const struct tq_vu_conf *conf)
 {
 	return conf->queue_pairs >= 1 && conf->queue_pairs <= TQ_QUEUE_PAIRS_MAX &&
 	       conf->mtu >= TQ_MTU_MIN && conf->mtu <= TQ_MTU_MAX &&
-	       !(conf->features & ~(tq_vu_features_served(conf->queue_pairs, true, true) |
-				    TQ_BIT64(TQ_VIRTIO_F_ACCESS_PLATFORM))) &&
+	       !(conf->features &
+		 ~(tq_vu_features_served(conf->queue_pairs, true, true) |
+		   tq_vu_features_offload(true, true) | TQ_BIT64(TQ_VIRTIO_F_ACCESS_PLATFORM))) &&
 	       !(conf->protocol_features & ~tq_vu_protocol_features_served());
 }
 

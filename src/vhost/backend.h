@@ -67,16 +67,18 @@ struct tq_vu_backend;
 struct tq_vu_conf {
 	uint32_t queue_pairs; /* 1 .. TQ_QUEUE_PAIRS_MAX */
 	uint32_t mtu;         /* of the network; NET_SET_MTU beyond it is refused */
-	/* offered virtio bits, within tq_vu_features_served(), and ACCESS_PLATFORM or not */
+	/* offered virtio bits, within tq_vu_features_*(), and ACCESS_PLATFORM or not */
 	uint64_t features;
 	uint64_t protocol_features; /* offered, within tq_vu_protocol_features_served() */
 	struct tq_mapper *mapper;   /* may be NULL: mmap and munmap inline */
 };
 
 /* What to offer in this version (dataplane.md section 7). MQ only for queue_pairs > 1, MTU and
- * packed rings only when the port has the key.  Never the control-queue family or offloads: nobody
- * would serve them. */
+ * packed rings only when the port has the key.  Never the control-queue family: nobody would serve
+ * it. */
 uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key, bool packed_key);
+/* To be added when the port's policy allows: checksums, and with them segmentation. */
+uint64_t tq_vu_features_offload(bool csum, bool tso);
 uint64_t tq_vu_protocol_features_served(void);
 
 /* What a ring starts with. */

@@ -142,7 +142,7 @@ static void random_sending_chains_agree_with_the_reference(void **state)
 
 				ref_walk(&ref, &g->mem, g->drv.desc, size, features & RIG_IND,
 					 f->head, false, g->vq.hdr_bytes + TQ_FRAME_BYTES_MAX);
-				differs = ref_tx_differs(&ref, g->vq.hdr_bytes, f);
+				differs = ref_tx_differs(&ref, g->vq.hdr_bytes, g->vq.offloads, f);
 				if (differs)
 					fail_msg("seed %llu round %u head %u: %s",
 						 (unsigned long long)seed, round, f->head, differs);
@@ -220,7 +220,8 @@ static void random_sending_lists_agree_with_the_reference(void **state)
 					ref_walk_list(&ref, &g->mem, g->drv.slot, size, n_left,
 						      features & RIG_IND, at, false,
 						      g->vq.hdr_bytes + TQ_FRAME_BYTES_MAX, &id);
-				const char *differs = ref_tx_differs(&ref, g->vq.hdr_bytes, f);
+				const char *differs =
+					ref_tx_differs(&ref, g->vq.hdr_bytes, g->vq.offloads, f);
 
 				if (slots == 0 || differs || id != f->head)
 					fail_msg("seed %llu round %u slot %u: %s",

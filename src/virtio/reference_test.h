@@ -170,21 +170,35 @@ static inline uint32_t ref_walk_list(struct ref_chain *c, const struct tq_mem *m
 
 /* What the peek of a sending ring must say about the chain; header bytes are byte[0 ..
  * hdr_bytes). */
-static inline enum tq_drop_reason ref_tx_verdict(const struct ref_chain *c, uint32_t hdr_bytes)
+static inline enum tq_drop_reason ref_tx_verdict(const struct ref_chain *c, uint32_t hdr_bytes,
+						 uint8_t offloads)
 {
+	uint8_t flags, gso;
+
 	if (c->verdict)
 		return c->verdict;
 	if (c->n_bytes < hdr_bytes + TQ_ETH_HDR_BYTES)
 		return TQ_DROP_RUNT;
-	return *c->byte[0] || *c->byte[1] ? TQ_DROP_BAD_HEADER : TQ_DROP_NONE;
+	flags = *c->byte[0];
+	gso = *c->byte[1];
+	if (!flags && !gso)
+		return TQ_DROP_NONE;
+	if (!offloads)
+		return TQ_DROP_BAD_HEADER;
+	if (gso &&
+	    (!(flags & 1) || (gso != 1 && gso != 4 && gso != 5 && gso != 0x81 && gso != 0x84)))
+		return TQ_DROP_BAD_HEADER;
+	if ((gso & 0x80) && !(offloads & TQ_OFFLOAD_ECN))
+		return TQ_DROP_BAD_HEADER;
+	return TQ_DROP_NONE;
 }
 
 /* Is the peeked frame what the reference says?  Returns NULL, or what differs. */
 static inline const char *ref_tx_differs(const struct ref_chain *c, uint32_t hdr_bytes,
-					 const struct tq_frame *f)
+					 uint8_t offloads, const struct tq_frame *f)
 {
 	const struct tq_span *span = tq_frame_spans(f);
-	enum tq_drop_reason verdict = ref_tx_verdict(c, hdr_bytes);
+	enum tq_drop_reason verdict = ref_tx_verdict(c, hdr_bytes, offloads);
 	uint32_t at = hdr_bytes;
 
 	if (f->drop != verdict)
@@ -195,6 +209,15 @@ static inline const char *ref_tx_differs(const struct ref_chain *c, uint32_t hdr
 		return f->n_spans || f->copy_bytes ? "bytes of a dropped frame" : NULL;
 	if (f->len_bytes != c->n_bytes - hdr_bytes)
 		return "len_bytes";
+	/* Bytes of the header: flags, type, 2 of hdr_len, then gso_size, csum_start,
+	 * csum_offset. */
+	if (!(*c->byte[0] & 1) != !(f->offload & TQ_OFFLOAD_CSUM) ||
+	    !*c->byte[1] != !(f->offload & TQ_OFFLOAD_GSO))
+		return "offload";
+	if (f->offload && (f->off.gso_bytes != (*c->byte[4] | *c->byte[5] << 8) ||
+			   f->off.csum_start != (*c->byte[6] | *c->byte[7] << 8) ||
+			   f->off.csum_offset != (*c->byte[8] | *c->byte[9] << 8)))
+		return "words";
 	if (f->copy_bytes != TQ_MIN(f->len_bytes, (uint32_t)TQ_PEEK_BYTES))
 		return "copy_bytes";
 	for (uint32_t i = 0; i < f->copy_bytes; i++) {

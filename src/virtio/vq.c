@@ -157,6 +157,30 @@ static int translate_ring(struct tq_vq *vq)
 	return 0;
 }
 
+static uint8_t offloads_of(enum tq_vq_dir dir, uint64_t features)
+{
+	static const struct {
+		uint8_t host, guest, offload;
+	} map[] = {
+		{ TQ_VIRTIO_NET_F_HOST_TSO4, TQ_VIRTIO_NET_F_GUEST_TSO4, TQ_OFFLOAD_TCP4 },
+		{ TQ_VIRTIO_NET_F_HOST_TSO6, TQ_VIRTIO_NET_F_GUEST_TSO6, TQ_OFFLOAD_TCP6 },
+		{ TQ_VIRTIO_NET_F_HOST_USO, TQ_VIRTIO_NET_F_GUEST_USO4, TQ_OFFLOAD_UDP4 },
+		{ TQ_VIRTIO_NET_F_HOST_USO, TQ_VIRTIO_NET_F_GUEST_USO6, TQ_OFFLOAD_UDP6 },
+		{ TQ_VIRTIO_NET_F_HOST_ECN, TQ_VIRTIO_NET_F_GUEST_ECN, TQ_OFFLOAD_ECN },
+	};
+	uint8_t offloads = dir == TQ_VQ_TX ? TQ_OFFLOAD_CSUM : TQ_OFFLOAD_CSUM | TQ_OFFLOAD_VALID;
+
+	/* Everything else needs it (virtio 1.2, 5.1.3.1). */
+	if (!(features &
+	      TQ_BIT64(dir == TQ_VQ_TX ? TQ_VIRTIO_NET_F_CSUM : TQ_VIRTIO_NET_F_GUEST_CSUM)))
+		return 0;
+	for (size_t i = 0; i < TQ_ARRAY_LEN(map); i++) {
+		if (features & TQ_BIT64(dir == TQ_VQ_TX ? map[i].host : map[i].guest))
+			offloads |= map[i].offload;
+	}
+	return offloads;
+}
+
 static bool is_size_legal(uint32_t size, bool is_packed)
 {
 	return size >= TQ_VQ_SIZE_MIN && size <= TQ_VQ_SIZE_MAX &&
@@ -212,6 +236,7 @@ int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf)
 	vq->event_idx = f & TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX);
 	vq->mergeable = f & TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF);
 	vq->indirect = f & TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC);
+	vq->offloads = offloads_of(conf->dir, f);
 	vq->hdr_bytes = vq->mergeable || vq->is_packed || (f & TQ_BIT64(TQ_VIRTIO_F_VERSION_1))
 				? TQ_VIRTIO_NET_HDR_BYTES
 				: TQ_VIRTIO_NET_HDR_LEGACY_BYTES;

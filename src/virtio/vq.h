@@ -29,11 +29,14 @@
 #include "base/frame.h"
 #include "virtio/dirty.h"
 #include "virtio/iotlb.h"
+#include "virtio/mem.h"
+#include "virtio/nethdr.h"
 
 #define TQ_VQ_WINDOW 32 /* frames or buffers peeked ahead, a power of two */
 #define TQ_VQ_RX_HEADS_MAX                                                                         \
 	160 /* 8 + frame bytes / 512 for a 64 KiB frame, bounded (dataplane.md section 6) */
 #define TQ_VQ_RX_SPANS_MAX 256
+#define TQ_VQ_LANDING_SPANS_MAX (TQ_VQ_RX_HEADS_MAX + TQ_VQ_RX_SPANS_MAX)
 #define TQ_VQ_CHAIN_BYTES_MAX (TQ_FRAME_BYTES_MAX + 12) /* hostile.md D09 */
 
 enum tq_vq_dir { TQ_VQ_TX /* guest sends */, TQ_VQ_RX /* guest receives */ };
@@ -158,6 +161,22 @@ enum tq_rx_result tq_vq_rx_reserve(struct tq_vq *vq, uint32_t frame_bytes,
  * reserved. */
 void tq_vq_rx_write(struct tq_vq *vq, const struct tq_rx_landing *landing,
 		    const struct tq_frame *frame);
+/* The same with the header's words for an offloaded frame, which the receiver takes as it is. */
+void tq_vq_rx_write_offload(struct tq_vq *vq, const struct tq_rx_landing *landing,
+			    const struct tq_frame *frame);
+/* For who fills the landing himself: where the frame's bytes go, behind the net header.
+ *   ret_span  [out] shape [TQ_VQ_LANDING_SPANS_MAX].
+ * Returns how many; together they hold at least what was reserved. */
+uint32_t tq_vq_rx_spans(struct tq_vq *vq, const struct tq_rx_landing *landing,
+			struct tq_span *ret_span);
+/* Write the net header and consume the landing, filled with frame_bytes.
+ *   hdr  its num_buffers is not looked at. */
+void tq_vq_rx_commit(struct tq_vq *vq, const struct tq_rx_landing *landing,
+		     const struct tq_virtio_net_hdr *hdr, uint32_t frame_bytes);
+/* What an offloaded frame says to a receiver that takes it, or of a super-frame a part of
+ * payload_bytes, which begins the frame or not; num_buffers is 0. */
+struct tq_virtio_net_hdr tq_vq_net_hdr(const struct tq_vq *vq, const struct tq_frame *frame,
+				       uint32_t payload_bytes, bool first);
 /* The same from one flat private or mbuf buffer list of frame_bytes in all. */
 void tq_vq_rx_write_spans(struct tq_vq *vq, const struct tq_rx_landing *landing,
 			  const struct tq_span *span, uint32_t n_spans, uint32_t frame_bytes);

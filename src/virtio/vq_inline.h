@@ -121,6 +121,8 @@ struct tq_vq {
 	bool base_differs;
 	/* where to resume is known; with an IOMMU not before the ring is translatable */
 	bool begun;
+	/* TQ_OFFLOAD_*: tx, what the guest may ask for; rx, what may be left to it */
+	uint8_t offloads;
 
 	union {
 		struct {
@@ -217,13 +219,15 @@ enum tq_rx_result tq_vq_rx_deliver_slow(struct tq_vq *vq, const struct tq_frame 
 
 /* Reserve, write and consume in one: what a worker does per frame.  Nothing is consumed unless
  * TQ_RX_OK. Fast when the frame has at most one guest span, the next buffer is one piece that
- * holds it, and nothing about the ring is special (deliver_bytes). */
+ * holds it, and nothing about the ring is special (deliver_bytes).  Not for frames with offloads:
+ * who sends them on says what becomes of them (port/part.h). */
 TQ_INLINE enum tq_rx_result tq_vq_rx_deliver(struct tq_vq *vq, const struct tq_frame *frame)
 {
 	const struct tq_vq_buf *b = &vq->rx_buf[vq->rx_first];
 	uint32_t need_bytes = vq->hdr_bytes + frame->len_bytes;
 	uint8_t *to;
 
+	tq_assert(frame->offload == 0);
 	if (TQ_UNLIKELY(vq->rx_n == 0 || b->n_spans != 1 ||
 			b->room_bytes < vq->deliver_bytes + frame->len_bytes ||
 			frame->n_spans > 1 || frame->copy_bytes == 0))

@@ -159,7 +159,7 @@ void tq_vq_packed_peek(struct tq_vq *vq, uint32_t room)
 		struct tq_frame *f = &vq->tx[at];
 
 		if (TQ_LIKELY(b.quick[i].hdr)) {
-			tq_vq_quick_fill(f, &b.quick[i]);
+			tq_vq_quick_fill(vq, f, &b.quick[i]);
 		} else {
 			/* The first table always fits into a visit. */
 			if (i > 0 && b.n_read + n_tables + TQ_CHAIN_DESCS_MAX > TQ_VISIT_DESCS_MAX)

@@ -255,22 +255,38 @@ static void cursor_put(struct cursor *c, const uint8_t *from, uint32_t bytes)
 	}
 }
 
-/* Header, copy and spans into the landing; used entries; window. */
-static void write_frame(struct tq_vq *vq, const struct tq_rx_landing *l, const uint8_t *copy,
-			uint32_t copy_bytes, const struct tq_span *span, uint32_t n_spans,
-			uint32_t frame_bytes)
+/* Bytes that are written already: to the log alone. */
+static void cursor_log(struct cursor *c, uint32_t bytes)
 {
-	struct tq_virtio_net_hdr hdr = { .num_buffers = (uint16_t)l->n_heads };
-	uint32_t left_bytes = vq->hdr_bytes + frame_bytes;
+	while (bytes > 0) {
+		uint32_t piece_bytes;
+
+		cursor_settle(c);
+		piece_bytes = TQ_MIN(bytes, c->span->len_bytes - c->offset);
+		tq_dirty_mark_host(c->vq->conf.log.dirty, c->vq->mem, c->span->addr + c->offset,
+				   piece_bytes);
+		bytes -= piece_bytes;
+		c->offset = 0;
+		c->span++;
+		c->n_spans--;
+	}
+}
+
+static struct cursor cursor_at(struct tq_vq *vq, const struct tq_rx_landing *l)
+{
 	const struct tq_vq_buf *first = &vq->rx_buf[vq->rx_first];
-	struct cursor c = { .vq = vq, .buf = first, .end = first + l->n_heads };
 
 	tq_assert(l->n_heads > 0 && l->n_heads <= vq->rx_n);
+	return (struct cursor){ .vq = vq, .buf = first, .end = first + l->n_heads };
+}
+
+/* Used entries; window. */
+static void use(struct tq_vq *vq, const struct tq_rx_landing *l, uint32_t frame_bytes)
+{
+	uint32_t left_bytes = vq->hdr_bytes + frame_bytes;
+	const struct tq_vq_buf *first = &vq->rx_buf[vq->rx_first];
+
 	tq_assert(left_bytes <= l->room_bytes);
-	cursor_put(&c, (const uint8_t *)&hdr, vq->hdr_bytes);
-	cursor_put(&c, copy, copy_bytes);
-	for (uint32_t i = 0; i < n_spans; i++)
-		cursor_put(&c, span[i].addr, span[i].len_bytes);
 	for (uint32_t i = 0; i < l->n_heads; i++) {
 		uint32_t part_bytes = TQ_MIN(left_bytes, first[i].room_bytes);
 
@@ -282,17 +298,113 @@ static void write_frame(struct tq_vq *vq, const struct tq_rx_landing *l, const u
 	consume(vq, l->n_heads);
 }
 
+/* Header, copy and spans into the landing. */
+static void write_frame(struct tq_vq *vq, const struct tq_rx_landing *l,
+			const struct tq_virtio_net_hdr *words, const struct tq_frame *frame)
+{
+	const struct tq_span *span = tq_frame_spans(frame);
+	struct tq_virtio_net_hdr hdr = *words;
+	struct cursor c = cursor_at(vq, l);
+
+	hdr.num_buffers = (uint16_t)l->n_heads;
+	cursor_put(&c, (const uint8_t *)&hdr, vq->hdr_bytes);
+	cursor_put(&c, frame->copy, frame->copy_bytes);
+	for (uint32_t i = 0; i < frame->n_spans; i++)
+		cursor_put(&c, span[i].addr, span[i].len_bytes);
+	use(vq, l, frame->len_bytes);
+}
+
 void tq_vq_rx_write(struct tq_vq *vq, const struct tq_rx_landing *landing,
 		    const struct tq_frame *frame)
 {
-	write_frame(vq, landing, frame->copy, frame->copy_bytes, tq_frame_spans(frame),
-		    frame->n_spans, frame->len_bytes);
+	write_frame(vq, landing, &(struct tq_virtio_net_hdr){ 0 }, frame);
+}
+
+struct tq_virtio_net_hdr tq_vq_net_hdr(const struct tq_vq *vq, const struct tq_frame *frame,
+				       uint32_t payload_bytes, bool first)
+{
+	const struct tq_offload *o = &frame->off;
+	const uint8_t offload = frame->offload & vq->offloads;
+	struct tq_virtio_net_hdr hdr = { 0 };
+
+	if (offload & TQ_OFFLOAD_CSUM) {
+		hdr.flags = TQ_VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		hdr.csum_start = o->csum_start;
+		hdr.csum_offset = o->csum_offset;
+	} else if (offload & TQ_OFFLOAD_VALID) {
+		hdr.flags = TQ_VIRTIO_NET_HDR_F_DATA_VALID;
+	}
+	if (!(offload & TQ_OFFLOAD_GSO) || payload_bytes <= o->gso_bytes)
+		return hdr;
+	if (offload & TQ_OFFLOAD_UDP)
+		hdr.gso_type = TQ_VIRTIO_NET_HDR_GSO_UDP_L4;
+	else if (offload & TQ_OFFLOAD_TCP4)
+		hdr.gso_type = TQ_VIRTIO_NET_HDR_GSO_TCPV4;
+	else
+		hdr.gso_type = TQ_VIRTIO_NET_HDR_GSO_TCPV6;
+	if (first && (offload & TQ_OFFLOAD_ECN))
+		hdr.gso_type |= TQ_VIRTIO_NET_HDR_GSO_ECN;
+	hdr.gso_size = o->gso_bytes;
+	hdr.hdr_len = o->hdrs_bytes; /* as it is, whatever the sender said */
+	return hdr;
+}
+
+void tq_vq_rx_write_offload(struct tq_vq *vq, const struct tq_rx_landing *landing,
+			    const struct tq_frame *frame)
+{
+	struct tq_virtio_net_hdr hdr =
+		tq_vq_net_hdr(vq, frame, frame->len_bytes - frame->off.hdrs_bytes, true);
+
+	write_frame(vq, landing, &hdr, frame);
+}
+
+uint32_t tq_vq_rx_spans(struct tq_vq *vq, const struct tq_rx_landing *landing,
+			struct tq_span *ret_span)
+{
+	struct cursor c = cursor_at(vq, landing);
+	uint32_t cut_bytes = vq->hdr_bytes, n = 0;
+
+	for (uint32_t i = 0; i < landing->n_spans; i++) {
+		struct tq_span s;
+
+		cursor_settle(&c);
+		s = *c.span++;
+		c.n_spans--;
+		if (s.len_bytes <= cut_bytes) {
+			cut_bytes -= s.len_bytes;
+			continue;
+		}
+		s.addr += cut_bytes;
+		s.len_bytes -= cut_bytes;
+		cut_bytes = 0;
+		ret_span[n++] = s;
+	}
+	return n;
+}
+
+void tq_vq_rx_commit(struct tq_vq *vq, const struct tq_rx_landing *landing,
+		     const struct tq_virtio_net_hdr *words, uint32_t frame_bytes)
+{
+	struct tq_virtio_net_hdr hdr = *words;
+	struct cursor c = cursor_at(vq, landing);
+
+	hdr.num_buffers = (uint16_t)landing->n_heads;
+	cursor_put(&c, (const uint8_t *)&hdr, vq->hdr_bytes);
+	if (TQ_UNLIKELY(vq->is_logged))
+		cursor_log(&c, frame_bytes);
+	use(vq, landing, frame_bytes);
 }
 
 void tq_vq_rx_write_spans(struct tq_vq *vq, const struct tq_rx_landing *landing,
 			  const struct tq_span *span, uint32_t n_spans, uint32_t frame_bytes)
 {
-	write_frame(vq, landing, NULL, 0, span, n_spans, frame_bytes);
+	const struct tq_virtio_net_hdr hdr = { .num_buffers = (uint16_t)landing->n_heads };
+	struct cursor c = cursor_at(vq, landing);
+
+	cursor_put(&c, (const uint8_t *)&hdr, vq->hdr_bytes);
+	for (uint32_t i = 0; i < n_spans; i++)
+		cursor_put(&c, span[i].addr, span[i].len_bytes);
+	use(vq, landing, frame_bytes);
 }
 
 enum tq_rx_result tq_vq_rx_deliver_slow(struct tq_vq *vq, const struct tq_frame *frame)

@@ -8,16 +8,52 @@
 #include "virtio/vq_packed.h"
 #include "virtio/vq_tx.h"
 
-/* What is wrong with a well-formed chain of this header and length.  No offload is offered, so a
- * header that asks for one is a lie (H01 to H06); hdr_len, gso_size, csum_* and num_buffers then
- * mean nothing. */
-static enum tq_drop_reason judge(uint32_t len_bytes, uint16_t hdr_kind)
+/* What a gso_type asks for; 0: nothing we know. */
+static uint8_t offload_of(uint8_t gso_type)
 {
-	if (len_bytes < TQ_ETH_HDR_BYTES)
-		return TQ_DROP_RUNT;
-	if (len_bytes > TQ_FRAME_BYTES_MAX)
-		return TQ_DROP_TOO_LONG;
-	return hdr_kind ? TQ_DROP_BAD_HEADER : TQ_DROP_NONE;
+	uint8_t ecn = gso_type & TQ_VIRTIO_NET_HDR_GSO_ECN ? TQ_OFFLOAD_ECN : 0;
+
+	switch (gso_type & ~TQ_VIRTIO_NET_HDR_GSO_ECN) {
+	case TQ_VIRTIO_NET_HDR_GSO_TCPV4:
+		return TQ_OFFLOAD_TCP4 | ecn;
+	case TQ_VIRTIO_NET_HDR_GSO_TCPV6:
+		return TQ_OFFLOAD_TCP6 | ecn;
+	case TQ_VIRTIO_NET_HDR_GSO_UDP_L4:
+		return ecn ? 0 : TQ_OFFLOAD_UDP;
+	}
+	return 0;
+}
+
+/* A header that asks for what was not negotiated is a lie (H01 to H06); hdr_len and num_buffers are
+ * never looked at. */
+enum tq_drop_reason tq_vq_read_words(const struct tq_vq *vq, struct tq_frame *f, uint16_t kind,
+				     const uint8_t *rest)
+{
+	const uint8_t flags = (uint8_t)kind, gso_type = (uint8_t)(kind >> 8);
+	uint16_t word[4]; /* hdr_len, gso_size, csum_start, csum_offset */
+	uint8_t offload = 0;
+
+	if (!vq->offloads)
+		return TQ_DROP_BAD_HEADER;
+	memcpy(word, rest, sizeof(word));
+	tq_guest_copied();
+	/* Other flags are to be ignored (virtio 1.2, 5.1.6.2.2). */
+	if (flags & TQ_VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		offload = TQ_OFFLOAD_CSUM;
+	if (gso_type) {
+		uint8_t gso = offload_of(gso_type);
+
+		if (!gso || !offload)
+			return TQ_DROP_BAD_HEADER;
+		offload |= gso;
+	}
+	if ((offload & vq->offloads) != offload)
+		return TQ_DROP_BAD_HEADER;
+	f->offload = offload;
+	f->off.gso_bytes = word[1];
+	f->off.csum_start = word[2];
+	f->off.csum_offset = word[3];
+	return TQ_DROP_NONE;
 }
 
 void tq_vq_fill_pair(struct tq_frame *f, const struct tq_vq_quick *q)
@@ -119,10 +155,14 @@ bool tq_vq_fill_chain(struct tq_vq *vq, struct tq_frame *f, uint16_t head, enum 
 	len_bytes = c->total_bytes - vq->hdr_bytes;
 	chain_take(c, &at, hdr, vq->hdr_bytes);
 	tq_guest_copied();
-	drop = judge(len_bytes, (uint16_t)(hdr[0] | hdr[1] << 8));
-	tq_vq_frame_init(f, head, c->n_descs, len_bytes, drop);
-	if (drop)
-		return true;
+	tq_assert(len_bytes <= TQ_FRAME_BYTES_MAX);
+	tq_vq_frame_init(f, head, c->n_descs, len_bytes, TQ_DROP_NONE);
+	if (hdr[0] | hdr[1]) {
+		drop = tq_vq_read_words(vq, f, (uint16_t)(hdr[0] | hdr[1] << 8), hdr + 2);
+		f->drop = (uint8_t)drop;
+		if (drop)
+			return true;
+	}
 	f->copy_bytes = (uint8_t)TQ_MIN(len_bytes, (uint32_t)TQ_PEEK_BYTES);
 	chain_take(c, &at, f->copy, f->copy_bytes);
 	if (c->n_spans - at > TQ_FRAME_SPANS) {
@@ -180,7 +220,7 @@ static void peek_batch(struct tq_vq *vq, uint32_t n)
 		uint32_t cost = q[i].n_descs;
 
 		if (TQ_LIKELY(q[i].hdr)) {
-			tq_vq_quick_fill(f, &q[i]);
+			tq_vq_quick_fill(vq, f, &q[i]);
 		} else {
 			/* A walk reads at most CHAIN_DESCS_MAX + 1: leave it to the next call
 			 * rather than exceed the visit.  The first always fits. */

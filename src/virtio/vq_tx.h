@@ -28,6 +28,13 @@ struct tq_vq_quick {
 
 #define TQ_VQ_FLAGS_KNOWN (TQ_VRING_DESC_F_NEXT | TQ_VRING_DESC_F_WRITE | TQ_VRING_DESC_F_INDIRECT)
 
+/* The words of a header that asks for something: into f->offload and f->off, unchecked but for what
+ * was negotiated.
+ *   kind  flags and gso_type.
+ *   rest  what follows in the header, 8 bytes; may be the guest's memory, read once.
+ * Returns TQ_DROP_NONE or TQ_DROP_BAD_HEADER. */
+enum tq_drop_reason tq_vq_read_words(const struct tq_vq *vq, struct tq_frame *f, uint16_t kind,
+				     const uint8_t *rest);
 /* Both parts of a frame in two pieces; copy_bytes is set. */
 void tq_vq_fill_pair(struct tq_frame *f, const struct tq_vq_quick *q);
 /* A frame from a walked chain, which is used up; drop is what the walk said.  False when its spans
@@ -45,7 +52,7 @@ TQ_INLINE void tq_vq_frame_init(struct tq_frame *f, uint16_t head, uint32_t n_de
 	f->copy_bytes = 0;
 	f->n_spans = 0;
 	f->drop = (uint8_t)drop;
-	f->pad = 0;
+	f->offload = 0;
 	f->user = 0;
 	f->spill = NULL;
 }
@@ -111,15 +118,17 @@ TQ_INLINE void tq_vq_quick_prefetch(const struct tq_vq_quick *q)
 	__builtin_prefetch(q->data + TQ_CACHE_LINE_BYTES - 1);
 }
 
-TQ_INLINE void tq_vq_quick_fill(struct tq_frame *f, const struct tq_vq_quick *q)
+TQ_INLINE void tq_vq_quick_fill(const struct tq_vq *vq, struct tq_frame *f,
+				const struct tq_vq_quick *q)
 {
 	uint16_t kind = tq_vq_load_hdr_kind(q->hdr);
 
-	if (TQ_UNLIKELY(kind)) {
-		tq_vq_frame_init(f, q->head, q->n_descs, q->len_bytes, TQ_DROP_BAD_HEADER);
-		return;
-	}
 	tq_vq_frame_init(f, q->head, q->n_descs, q->len_bytes, TQ_DROP_NONE);
+	if (TQ_UNLIKELY(kind)) {
+		f->drop = (uint8_t)tq_vq_read_words(vq, f, kind, q->hdr + sizeof(kind));
+		if (f->drop)
+			return;
+	}
 	f->copy_bytes = (uint8_t)TQ_MIN(q->len_bytes, (uint32_t)TQ_PEEK_BYTES);
 	if (q->n_descs > 1 && q->more_bytes) {
 		tq_vq_fill_pair(f, q);

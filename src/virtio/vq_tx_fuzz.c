@@ -7,8 +7,8 @@
  * Input: byte 0 features, byte 1 available entries, byte 2 and 3 the first index, the rest is guest
  * memory from its first byte: 32 descriptors (512 bytes), avail ring (at 512), used ring (at 768),
  * tables and frames behind (at 1280).  Bit 4 of byte 0 makes a packed ring of it: the two words are
- * its base, byte 1 adds to its size.  Three regions, allocated one by one: a sanitizer sees the
- * first byte beside them. */
+ * its base, byte 1 adds to its size; bits 5 and 6 negotiate checksums and segmentation.  Three
+ * regions, allocated one by one: a sanitizer sees the first byte beside them. */
 
 #include <stdlib.h>
 
@@ -43,7 +43,7 @@ static void check_new(struct tq_vq *vq, const struct tq_mem *m, uint32_t first, 
 
 		ref_walk(&ref, m, m->region[0].host, SIZE, vq->indirect, f->head, false,
 			 vq->hdr_bytes + TQ_FRAME_BYTES_MAX);
-		tq_verify(ref_tx_differs(&ref, vq->hdr_bytes, f) == NULL);
+		tq_verify(ref_tx_differs(&ref, vq->hdr_bytes, vq->offloads, f) == NULL);
 	}
 }
 
@@ -63,7 +63,7 @@ static void check_lists(struct tq_vq *vq, const struct tq_mem *m, struct tq_pack
 						 vq->hdr_bytes + TQ_FRAME_BYTES_MAX, &id);
 
 		tq_verify(n_slots > 0 && id == f->head);
-		tq_verify(ref_tx_differs(&ref, vq->hdr_bytes, f) == NULL);
+		tq_verify(ref_tx_differs(&ref, vq->hdr_bytes, vq->offloads, f) == NULL);
 		at = tq_packed_pos_add(at, n_slots, size);
 		n_free -= n_slots;
 	}
@@ -121,7 +121,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		conf.features = (f & 1 ? TQ_BIT64(TQ_VIRTIO_F_VERSION_1) : 0) |
 				(f & 2 ? TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF) : 0) |
 				(f & 4 ? TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) : 0) |
-				(f & 8 ? TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) : 0);
+				(f & 8 ? TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) : 0) |
+				(f & 32 ? TQ_VIRTIO_NET_FEATURES_CSUM : 0) |
+				(f & 64 ? TQ_VIRTIO_NET_FEATURES_TSO : 0);
 		memcpy(m.region[0].host, data + 4, TQ_MIN(size - 4, (size_t)MAIN_BYTES));
 		if (f & 16) {
 			conf.features |= TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
