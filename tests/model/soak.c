@@ -29,7 +29,7 @@ static double now_s(void)
 static enum proof_profile profile_of(uint64_t k)
 {
 	static const enum proof_profile small[] = { PROOF_SMALL, PROOF_STORM, PROOF_FLUID_TREES,
-						    PROOF_WORKERS };
+						    PROOF_WORKERS, PROOF_ROUNDS };
 
 	return k % LARGE_EVERY == LARGE_EVERY / 2 ? PROOF_LARGE : small[k % TQ_ARRAY_LEN(small)];
 }
