@@ -7,6 +7,7 @@ BUILD  ?= build
 GUEST  ?= uml
 TIME   ?= 60
 SEED   ?=
+CYCLES ?= 100000
 T      ?=
 F      ?= $$(git ls-files -co --exclude-standard -- '*.c' '*.h')
 DESTDIR ?=
@@ -115,6 +116,11 @@ interop: setup-check
 	@scripts/setup-build $(BUILD)/check -Dasserts=true -Dwerror=true >/dev/null
 	@TQ_BUILD_DIR=$(abspath $(BUILD))/check tests/interop/interop --out $(BUILD)/interop $(T)
 
+# Workers killed at any instruction, CYCLES times.
+soak-kill: setup-check
+	@scripts/setup-build $(BUILD)/check -Dasserts=true -Dwerror=true >/dev/null
+	@$(BUILD)/check/tests/sim/sim-kill_test --cycles $(CYCLES) --seed $(or $(SEED),1)
+
 clean:
 	rm -rf $(BUILD)
 
@@ -132,6 +138,7 @@ help:
 	@echo 'make bench-peers            tqosd beside OVS-DPDK and testpmd, 5 rounds: table, JSON, SVG'
 	@echo 'make fuzz T=NAME [TIME=60]  libFuzzer on one target; without T the list of targets'
 	@echo 'make soak [TIME=60 SEED=N]  the scheduler on random trees against its references'
+	@echo 'make soak-kill [CYCLES=N]   workers killed at any instruction: no frame lost, none twice'
 	@echo 'make interop [T=WORD]       matrix of front-ends: PASS, FAIL, SKIP and why; T="--list" names cells'
 	@echo 'make install                to DESTDIR/PREFIX (PREFIX=$(PREFIX))'
 	@echo 'make clean                  remove $(BUILD)'
@@ -139,5 +146,5 @@ help:
 	@echo 'scripts/bootstrap.sh --dry-run says what and why.'
 
 .PHONY: all setup-build setup-run setup-check setup-clang demo install check build-check check-full \
-	lint format asan ubsan fuzz soak bench bench-peers bench-sched setup-peers interop \
+	lint format asan ubsan fuzz soak soak-kill bench bench-peers bench-sched setup-peers interop \
 	clean help

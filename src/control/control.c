@@ -53,8 +53,11 @@ static int start_workers(struct tq_control *c, const struct tq_control_conf *con
 		struct tq_worker_conf wc = {
 			.id = i, .io = conf->io[i], .qsbr = c->qsbr, .snapshot = &c->snap
 		};
-		int err = tq_worker_new(&wc, &c->worker[i]);
+		int err;
 
+		if (c->journal)
+			wc.commit = tq_journal_commit(c->journal, i);
+		err = tq_worker_new(&wc, &c->worker[i]);
 		if (err)
 			return err;
 		TAILQ_INIT(&c->waiting[i]);
@@ -78,6 +81,7 @@ int tq_control_new(const struct tq_control_conf *conf, struct tq_control **ret_c
 	c->env = conf->env;
 	c->n_workers = conf->n_workers;
 	c->start_id = conf->start_id;
+	c->journal = conf->journal;
 	strcpy(c->runtime_dir, conf->runtime_dir);
 	if (conf->facts)
 		c->facts = *conf->facts;

@@ -275,6 +275,7 @@ const struct tq_facts *tq_control_facts(const struct tq_control *c);
 /* ---- life; used by tqosd and the simulator only ---- */
 
 struct tq_attach_ops;
+struct tq_journal;
 
 /* What control asks of the world. The daemon gives real sockets, devices and threads; the simulator
  * in-memory guests and a virtual clock, and calls tq_worker_step() and tq_control_poll() itself. */
@@ -311,6 +312,8 @@ struct tq_control_conf {
 	const uint32_t *cpu;           /* [n_workers], for status */
 	const struct tq_facts *facts;  /* copied; may be NULL */
 	uint64_t start_id;
+	/* Bursts of workers are written down there; NULL: they are not.  Outlives control. */
+	struct tq_journal *journal;
 };
 
 /* An empty control plane with its workers; nothing is published before the first apply.

@@ -30,6 +30,7 @@
 #include "control/compile.h"
 #include "control/control.h"
 #include "control/idpool.h"
+#include "port/journal.h"
 
 #define TQ_RINGS_MAX (2 * TQ_QUEUE_PAIRS_MAX)
 #define TQ_POLL_SOON_NS 500000ULL    /* while an answer of a worker is awaited */
@@ -146,11 +147,12 @@ struct tq_vport {
 	struct tq_port *port;
 	/* other number of queue pairs: takes over when the old one is deleted */
 	struct tq_port *port_next;
-	uint32_t worker;  /* that has or gets port; TQ_ID_NONE: none */
-	uint32_t owner;   /* as snapshots say; TQ_ID_NONE while it is being moved */
-	uint32_t goal;    /* where placement wants it: with its network */
-	bool added;       /* PORT_ADD was answered, PORT_DEL was not sent */
-	bool worker_left; /* PORT_DEL was answered */
+	struct tq_journal_port *journal; /* of the port that is at a worker; NULL: none */
+	uint32_t worker;                 /* that has or gets port; TQ_ID_NONE: none */
+	uint32_t owner;                  /* as snapshots say; TQ_ID_NONE while it is being moved */
+	uint32_t goal;                   /* where placement wants it: with its network */
+	bool added;                      /* PORT_ADD was answered, PORT_DEL was not sent */
+	bool worker_left;                /* PORT_DEL was answered */
 	bool held; /* it is being moved: no ring may run (receiving ones: tq_vring_reconcile()) */
 	bool memory_lost; /* SIGBUS in the guest's memory: no ring runs before the front-end left */
 	struct tq_op add, del, remap, log, announce, iotlb;
@@ -312,6 +314,7 @@ struct tq_control {
 	char runtime_dir[TQ_SOCK_PATH_MAX];
 	char *config_path;
 	uint64_t start_id, config_revision;
+	struct tq_journal *journal; /* may be NULL */
 	struct tq_facts facts;
 
 	/* workers */

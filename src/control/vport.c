@@ -105,6 +105,7 @@ struct tq_vport *tq_vport_free(struct tq_vport *p)
 	if (p->c->port_by_id[p->id] == p)
 		p->c->port_by_id[p->id] = NULL;
 	tq_idpool_give(&p->c->port_ids, p->id);
+	tq_journal_port_close(p->journal, true);
 	tq_port_free(p->port);
 	tq_port_free(p->port_next);
 	tq_port_free(p->port_plan);
@@ -137,9 +138,28 @@ void tq_vport_reconcile(struct tq_vport *p)
 		tq_vring_reconcile(&p->ring[i]);
 }
 
+/* The file of a port with this number of queue pairs.  Without it the port is served all the
+ * same. */
+static void open_journal(struct tq_vport *p)
+{
+	int err;
+
+	p->journal = tq_journal_port_close(p->journal, false);
+	if (!p->c->journal)
+		return;
+	err = tq_journal_port_open(p->c->journal, p->tenant, p->name, p->port->n_pairs,
+				   &p->journal);
+	if (err)
+		tq_log_warn("port",
+			    "%s: no journal: %s; frames may come twice after a kill of tqosd",
+			    p->name, strerror(-err));
+	tq_journal_port_use(p->journal, p->port);
+}
+
 void tq_vport_add(struct tq_vport *p, uint32_t worker)
 {
 	tq_verify(!p->added && !p->add.pending && p->port);
+	open_journal(p);
 	p->worker = worker;
 	p->worker_left = false;
 	memset(&p->add.cmd, 0, sizeof(p->add.cmd));

@@ -113,6 +113,9 @@ static void start(struct tq_vring *r)
 {
 	struct tq_vport *p = r->vport;
 
+	if (p->journal && (r->conf.vq.features & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED)))
+		tq_journal_port_packed(p->journal, r->index % 2 ? p->port->tx[r->index / 2]
+								: p->port->rx[r->index / 2]);
 	op_fill(r, &r->start, TQ_CMD_RING_START);
 	r->start.cmd.conf = r->conf.vq;
 	r->start.cmd.kick_fd = r->worker_kick_fd = r->conf.kick_fd;

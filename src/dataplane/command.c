@@ -49,6 +49,48 @@ static void reset_ring(struct tq_ring *ring)
 	ring->blocked_device = NULL;
 }
 
+void tq_ring_begun(struct tq_ring *ring)
+{
+	const struct tq_record_half *h;
+
+	/* Where a packed ring's used entries wait has to outlive us, too. */
+	if (ring->writes_down || !ring->record || !ring->vq.begun ||
+	    (ring->vq.is_packed && !ring->shadow))
+		return;
+	h = ring->vq.resumed ? tq_record_find(ring->record, &ring->vq.conf) : NULL;
+	ring->record_count = 0;
+	if (h)
+		ring->record_count = h->count;
+	else
+		tq_record_reset(ring->record, &ring->vq.conf);
+	ring->writes_down = true;
+}
+
+/* Take up what a predecessor wrote down of this ring, or begin anew. */
+static int resume(struct tq_ring *ring, const struct tq_vq_conf *conf)
+{
+	const bool packed = conf->features & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
+	const struct tq_record_half *h = NULL;
+	int err;
+
+	if (ring->record && (!packed || ring->shadow))
+		h = tq_record_find(ring->record, conf);
+	err = tq_vq_resume(&ring->vq, conf, ring->shadow, h ? &h->intent : NULL);
+	if (err)
+		return err;
+	reset_ring(ring);
+	if (h && (ring->vq.resumed || !ring->vq.begun)) {
+		ring->flood_cursor = h->flood_cursor;
+		ring->flood_copies = h->flood_copies;
+		ring->flood_len_bytes = h->flood_len_bytes;
+		ring->head_at_bytes = h->head_at_bytes;
+		ring->head_taken = h->flood_copies > 0 || h->head_at_bytes > 0;
+	}
+	ring->writes_down = false;
+	tq_ring_begun(ring);
+	return 0;
+}
+
 static int ring_start(struct tq_worker *w, const struct tq_cmd *cmd)
 {
 	struct tq_ring *ring = ring_of(cmd);
@@ -57,10 +99,9 @@ static int ring_start(struct tq_worker *w, const struct tq_cmd *cmd)
 
 	if (ring_runs(ring))
 		return -EBUSY;
-	err = tq_vq_start(&ring->vq, &cmd->conf);
+	err = resume(ring, &cmd->conf);
 	if (err)
 		return err;
-	reset_ring(ring);
 	tq_iommu_attach(port, cmd->conf.iotlb);
 	ring->poisoned = cmd->poisoned;
 	ring->call_fd = cmd->call_fd;
@@ -124,6 +165,8 @@ static uint32_t ring_stop(struct tq_worker *w, struct tq_ring *ring)
 	follow_kick(w, ring, false);
 	w->conf.io.kick_del(w->conf.io.ctx, ring);
 	avail_index = tq_vq_stop(&ring->vq);
+	if (ring->record)
+		tq_record_clear(ring->record);
 	ring->call_fd = ring->kick_fd = -1;
 	ring->call_kind = TQ_CALL_NONE;
 	ring->poisoned = NULL;

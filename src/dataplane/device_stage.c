@@ -342,8 +342,10 @@ void tq_run_devices(struct tq_worker *w)
 	if (!w->snap)
 		return;
 	for (uint32_t i = 0; i < TQ_LINKS_MAX; i++) {
-		if (TQ_UNLIKELY(w->device[i]))
-			run_device(w, w->device[i]);
+		if (TQ_LIKELY(!w->device[i]))
+			continue;
+		tq_burst_check(w);
+		run_device(w, w->device[i]);
 	}
 }
 

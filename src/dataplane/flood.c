@@ -45,6 +45,7 @@ bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
 	if (!rx)
 		return false;
 	w->counters.copies++;
+	w->burst_frames++;
 	descs = rx->vq.stats.descs;
 	if (node != TQ_NODE_NONE && !tq_sched_rx_may(w->sched, node, w->now_ns)) {
 		tq_lend_asked(w, node);
@@ -140,6 +141,7 @@ bool tq_flood_copies(struct tq_worker *w, struct tq_ring *ring, const struct tq_
 	const struct tq_part part = { ring->head_at_bytes, ring->flood_len_bytes };
 	uint32_t made = 0;
 
+	tq_touch(w, ring); /* how far it got is written down */
 	if (!tq_flood_begun(ring))
 		copy_to_uplink(w, ring, frame, part, net);
 	/* Members come in order of their ids, so that the cursor survives a new snapshot in

@@ -39,11 +39,14 @@
 #define TQ_POLL_DESCS_MAX 256 /* looked at before the visits of a step: polled rings */
 #define TQ_STEP_WAKES_MAX 64  /* senders woken by buffers of their receivers */
 #define TQ_COPY_DESCS 64      /* a copy of a flood costs as much: its receiver's ring is cold */
-/* Rings with unpublished entries before a flush in the middle of a step. */
-#define TQ_TOUCHED_MAX 512
-#define TQ_SETTLE_DROPS_MAX 64   /* frames a ring may have dropped in one look */
-#define TQ_RX_DESCS_FREE 4       /* receive descriptors of a frame that its sender pays */
-#define TQ_FLOOD_COPIES_VISIT 32 /* dataplane.md section 6 */
+/* Rings of a direction with unpublished entries before a flush in the middle of a step; a visit, or
+ * a look at a device, begins only when as many as it may touch have room. */
+#define TQ_TOUCHED_MAX 768
+#define TQ_TOUCHED_VISIT 320
+#define TQ_BURST_FRAMES_PACKED 64 /* packed rings hold back a bounded number of used entries */
+#define TQ_SETTLE_DROPS_MAX 64    /* frames a ring may have dropped in one look */
+#define TQ_RX_DESCS_FREE 4        /* receive descriptors of a frame that its sender pays */
+#define TQ_FLOOD_COPIES_VISIT 32  /* dataplane.md section 6 */
 #define TQ_CMDS_STEP_MAX 16
 #define TQ_CMD_RING 4096
 #define TQ_EVENT_RING 4096
@@ -85,9 +88,13 @@ struct tq_worker {
 	uint64_t step_bytes, step_descs;
 	uint64_t step_idle_cycles; /* of looks that found nothing */
 	bool more;                 /* something was left behind by a bound: call again at once */
-	uint32_t n_touched;
+	uint32_t n_touched[2];     /* by direction */
+	uint32_t n_signal;
+	uint32_t burst_frames; /* since the last publish */
+	bool burst_packed;     /* one of the rings touched is packed */
+	uint64_t txn;          /* of the last burst that was written down */
 	uint32_t n_polled, n_watched;
-	struct tq_ring *touched[TQ_TOUCHED_MAX];
+	struct tq_ring *touched[2][TQ_TOUCHED_MAX];
 	struct tq_ring *signal[TQ_TOUCHED_MAX];
 	struct tq_ring_list polled;  /* tx, state POLLED */
 	struct tq_ring_list watched; /* rx with waiters, kicks off, looked at every step */
@@ -151,20 +158,34 @@ TQ_INLINE void tq_lap_tenant(struct tq_worker *w, uint32_t tenant, uint64_t *sin
 /* False: no room for this kind of event; the caller tries again. */
 bool tq_event_push(struct tq_worker *w, const struct tq_event *event);
 
-/* ---- publish.c: used entries become visible and interrupts are sent, once per step ---- */
-void tq_touch_full(struct tq_worker *w);
+/* ---- publish.c: used entries become visible and interrupts are sent, once per step ----
+ * What was done since the last time is shown as one burst: all or nothing of it, whenever we die
+ * (port/record.h).  So it is called only where every frame is either delivered and completed or
+ * neither. */
+void tq_publish_touched(struct tq_worker *w);
+/* The same in the middle of a step; interrupts wait for its end. */
+void tq_publish_early(struct tq_worker *w);
+/* Publish and signal now (before the ring is stopped). */
+void tq_publish_ring(struct tq_worker *w, struct tq_ring *ring);
 TQ_INLINE void tq_touch(struct tq_worker *w, struct tq_ring *ring)
 {
 	if (ring->touched)
 		return;
-	if (TQ_UNLIKELY(w->n_touched == TQ_TOUCHED_MAX))
-		tq_touch_full(w);
+	if (TQ_UNLIKELY(w->n_touched[ring->dir] == TQ_TOUCHED_MAX))
+		tq_publish_early(w); /* single drops of many rings: not within a visit */
 	ring->touched = true;
-	w->touched[w->n_touched++] = ring;
+	w->burst_packed |= ring->vq.is_packed;
+	w->touched[ring->dir][w->n_touched[ring->dir]++] = ring;
 }
-void tq_publish_touched(struct tq_worker *w);
-/* Publish one ring now and forget that it was touched (before it is stopped). */
-void tq_publish_ring(struct tq_worker *w, struct tq_ring *ring);
+/* Between visits. */
+TQ_INLINE void tq_burst_check(struct tq_worker *w)
+{
+	const uint32_t max = TQ_TOUCHED_MAX - TQ_TOUCHED_VISIT;
+
+	if (TQ_UNLIKELY(w->burst_packed && w->burst_frames >= TQ_BURST_FRAMES_PACKED) ||
+	    TQ_UNLIKELY(w->n_touched[TQ_VQ_TX] > max || w->n_touched[TQ_VQ_RX] > max))
+		tq_publish_early(w);
+}
 void tq_signal_now(struct tq_worker *w, struct tq_ring *ring);
 
 /* ---- classify.c ---- */
@@ -365,6 +386,9 @@ void tq_device_drop_pending(struct tq_device *device);
 void tq_lend_asked(struct tq_worker *w, uint32_t rx_node);
 
 /* ---- command.c, adopt.c ---- */
+/* If it is known where the ring resumes (at its start; behind an IOMMU later), its bursts are
+ * written down from now on. */
+void tq_ring_begun(struct tq_ring *ring);
 void tq_run_commands(struct tq_worker *w);
 void tq_adopt_snapshot(struct tq_worker *w, const struct tq_snapshot *snap);
 

@@ -27,46 +27,90 @@ static bool publish(struct tq_worker *w, struct tq_ring *ring)
 	return wanted;
 }
 
-/* Rings whose guests are to be interrupted go to w->signal. Returns how many. */
-static uint32_t publish_touched(struct tq_worker *w)
+/* What a successor needs to complete the burst, should we die while it is being shown. */
+static void write_down(struct tq_worker *w)
 {
-	uint32_t n = 0;
+	const uint64_t txn = ++w->txn;
 
-	for (uint32_t i = 0; i < w->n_touched; i++) {
-		struct tq_ring *ring = w->touched[i];
+	for (uint32_t dir = 0; dir < 2; dir++) {
+		for (uint32_t i = 0; i < w->n_touched[dir]; i++) {
+			struct tq_ring *ring = w->touched[dir][i];
+			struct tq_record_half *h;
 
-		if (!publish(w, ring))
-			continue;
-		ring->port->counters.interrupts++;
-		if (ring->call_kind != TQ_CALL_NONE)
-			w->signal[n++] = ring;
+			if (TQ_UNLIKELY(!ring->writes_down))
+				tq_ring_begun(ring);
+			if (TQ_UNLIKELY(!ring->writes_down || !ring->vq.used))
+				continue;
+			h = tq_record_next(ring->record, ++ring->record_count, txn);
+			tq_vq_intent_get(&ring->vq, &h->intent);
+			h->flood_cursor = (uint16_t)ring->flood_cursor;
+			h->flood_copies = (uint16_t)ring->flood_copies;
+			h->flood_len_bytes = (uint16_t)ring->flood_len_bytes;
+			h->head_at_bytes = ring->head_at_bytes;
+		}
 	}
-	w->n_touched = 0;
-	return n;
+	__atomic_store_n(&w->conf.commit->txn, txn, __ATOMIC_RELEASE);
+	/* Nothing is shown before that: compilers must know, too. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
-void tq_publish_touched(struct tq_worker *w)
+static void signals_send(struct tq_worker *w)
 {
-	uint32_t n = publish_touched(w);
+	const uint32_t n = w->n_signal;
 	uint64_t since, each;
 
 	if (n == 0)
 		return;
+	w->n_signal = 0;
 	since = tq_cycles(w);
 	w->conf.io.signal_burst(w->conf.io.ctx, w->signal, n);
 	/* An interrupt costs as much as some frames: it is paid by whose guest wants it. */
 	each = (tq_cycles(w) - since) / n;
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		w->signal[i]->signal_due = false;
 		tq_count_cycles(w, w->signal[i]->port, each);
+	}
 }
 
-/* In the middle of somebody's work, who pays for all of it. */
-void tq_touch_full(struct tq_worker *w)
+static void signal_later(struct tq_worker *w, struct tq_ring *ring)
 {
-	uint32_t n = publish_touched(w);
+	if (ring->signal_due)
+		return;
+	ring->port->counters.interrupts++;
+	if (ring->call_kind == TQ_CALL_NONE)
+		return;
+	if (w->n_signal == TQ_TOUCHED_MAX)
+		signals_send(w);
+	ring->signal_due = true;
+	w->signal[w->n_signal++] = ring;
+}
 
-	if (n > 0)
-		w->conf.io.signal_burst(w->conf.io.ctx, w->signal, n);
+void tq_publish_early(struct tq_worker *w)
+{
+	static const uint8_t order[] = { TQ_VQ_RX, TQ_VQ_TX };
+
+	if (w->conf.commit && w->n_touched[0] + w->n_touched[1] > 0)
+		write_down(w);
+	/* Receivers first: where nothing is written down, frames are repeated rather than lost. */
+	for (uint32_t k = 0; k < 2; k++) {
+		const uint32_t n = w->n_touched[order[k]];
+
+		for (uint32_t i = 0; i < n; i++) {
+			struct tq_ring *ring = w->touched[order[k]][i];
+
+			if (publish(w, ring))
+				signal_later(w, ring);
+		}
+		w->n_touched[order[k]] = 0;
+	}
+	w->burst_frames = 0;
+	w->burst_packed = false;
+}
+
+void tq_publish_touched(struct tq_worker *w)
+{
+	tq_publish_early(w);
+	signals_send(w);
 }
 
 void tq_signal_now(struct tq_worker *w, struct tq_ring *ring)
@@ -81,14 +125,6 @@ void tq_signal_now(struct tq_worker *w, struct tq_ring *ring)
 
 void tq_publish_ring(struct tq_worker *w, struct tq_ring *ring)
 {
-	if (ring->touched) {
-		for (uint32_t i = 0; i < w->n_touched; i++) {
-			if (w->touched[i] != ring)
-				continue;
-			w->touched[i] = w->touched[--w->n_touched];
-			break;
-		}
-	}
-	if (publish(w, ring))
-		tq_signal_now(w, ring);
+	tq_touch(w, ring);
+	tq_publish_touched(w);
 }

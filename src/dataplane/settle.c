@@ -18,6 +18,7 @@ void tq_drop_frames(struct tq_worker *w, struct tq_ring *ring, uint32_t n,
 	c->drops[reason] += n;
 	tq_vq_tx_complete(&ring->vq, n);
 	tq_touch(w, ring);
+	w->burst_frames += n;
 	w->did += n;
 }
 
@@ -175,10 +176,11 @@ bool tq_settle(struct tq_worker *w, struct tq_ring *ring)
 		}
 		frame = tq_vq_tx_frame(vq, 0);
 		reason = tq_classify(w, ring, frame, &dest);
+		/* After a restart its source may have to be bound once more: then it goes on. */
 		if (TQ_UNLIKELY(ring->head_taken) &&
 		    (tq_super_changed(ring, frame) ||
 		     (tq_flood_begun(ring) &&
-		      (reason != TQ_DROP_NONE || dest.bind || dest.dst != TQ_DST_FLOOD)))) {
+		      (reason != TQ_DROP_NONE || (!dest.bind && dest.dst != TQ_DST_FLOOD))))) {
 			tq_flood_abandon(w, ring);
 			continue;
 		}

@@ -126,6 +126,7 @@ enum tq_pull_result tq_super_pull(struct tq_worker *w, struct tq_ring *ring, uin
 		count_delivered(w, ring, rx, frame, &sum, ret->frames);
 		if (tq_frame_is_super(frame))
 			ring->head_at_bytes = part.at_bytes;
+		tq_touch(w, ring); /* how far it got is written down */
 	}
 	if (result != TQ_RX_OK)
 		return refused(w, ring, rx, frame, result, may_wait);

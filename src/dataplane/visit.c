@@ -359,6 +359,7 @@ static void visit(struct tq_worker *w, const struct tq_pick *pick, uint64_t *sin
 	w->counters.visits++;
 	w->counters.frames += v.frames;
 	w->did += v.frames + v.completed + 1;
+	w->burst_frames += TQ_MAX(v.completed, v.frames);
 	w->step_bytes += v.pulled_bytes;
 	w->step_descs += v.descs + (ring->vq.stats.descs - descs);
 	count_visit(w, ring, &v, since);
@@ -375,6 +376,7 @@ void tq_run_visits(struct tq_worker *w)
 
 		if (result == TQ_PICK_NONE)
 			return;
+		tq_burst_check(w);
 		/* What it took to find it is its own. */
 		if (result == TQ_PICK_SERVE)
 			visit(w, &pick, &since);

@@ -31,6 +31,7 @@ int tq_worker_new(const struct tq_worker_conf *conf, struct tq_worker **ret_w)
 		return err;
 	}
 	w->conf = *conf;
+	w->txn = (uint64_t)conf->id << TQ_TXN_WORKER_SHIFT;
 	tq_cpu_init(&w->cpu, conf->io.cycles_hz);
 	TAILQ_INIT(&w->polled);
 	TAILQ_INIT(&w->watched);

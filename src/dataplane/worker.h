@@ -114,6 +114,8 @@ struct tq_worker_conf {
 	struct tq_worker_io io;
 	struct rte_rcu_qsbr *qsbr; /* shared by all workers, made by control; NULL in unit tests */
 	const struct tq_snapshot *const *snapshot; /* where control publishes */
+	/* Bursts are written down (port/record.h) and committed here; NULL: they are not. */
+	struct tq_commit *commit;
 };
 
 /* Single writer: the worker. */

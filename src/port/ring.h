@@ -17,6 +17,7 @@
 
 #include "base/frame.h"
 #include "base/limits.h"
+#include "port/record.h"
 #include "virtio/vq.h"
 
 /* dataplane.md section 3; `parked` is SCHEDULED under a node without credit. */
@@ -59,10 +60,17 @@ struct tq_ring {
 	uint32_t kick_slot; /* of the kickset; UINT32_MAX: none, polled every 50 us */
 	/* set by a SIGBUS in the guest's memory: the ring is broken then; may be NULL */
 	const uint32_t *poisoned;
+	/* what is written down of each burst, and where a packed ring's used entries wait for it;
+	 * NULL: nothing is */
+	struct tq_record *record;
+	struct tq_vring_used_elem *shadow;
+	bool writes_down;      /* since it started: record, and shadow if it is packed, are there */
+	uint32_t record_count; /* bursts so far */
 
 	/* written per burst */
 	uint8_t state;   /* enum tq_ring_state */
 	bool touched;    /* on the worker's list of rings to publish */
+	bool signal_due; /* on the worker's list of guests to interrupt */
 	bool rx_armed;   /* rx: kicks are on because somebody waits */
 	bool bind_sent;  /* tx: TQ_EVENT_BIND was sent for the present head */
 	bool fault_sent; /* BROKEN: control was told */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/assert.h"
 #include "port/sim.h"
@@ -219,6 +220,21 @@ static int ring_init(struct tq_sim_guest *g, uint32_t index, uint64_t at)
 	return err;
 }
 
+/* Zeroed. */
+static uint8_t *mem_new(const struct tq_sim_guest *g, uint64_t bytes)
+{
+	void *mem;
+
+	if (g->conf.shared) {
+		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		return mem == MAP_FAILED ? NULL : mem;
+	}
+	mem = aligned_alloc(ALIGN_BYTES, bytes);
+	if (mem)
+		memset(mem, 0, bytes);
+	return mem;
+}
+
 int tq_sim_guest_new(struct tq_sim_world *world, const struct tq_sim_guest_conf *conf,
 		     struct tq_sim_guest **ret_g)
 {
@@ -233,12 +249,11 @@ int tq_sim_guest_new(struct tq_sim_world *world, const struct tq_sim_guest_conf 
 	g->refill = true;
 	for (uint32_t i = 0; i < 2 * conf->n_pairs; i++)
 		bytes += ring_bytes(g, i);
-	g->host = aligned_alloc(ALIGN_BYTES, bytes);
+	g->host = mem_new(g, bytes);
 	if (!g->host) {
 		free(g);
 		return -ENOMEM;
 	}
-	memset(g->host, 0, bytes);
 	g->mem.n = 1;
 	g->mem.region[0] = (struct tq_mem_region){
 		.gpa = GPA, .user_addr = USER_ADDR, .size_bytes = bytes, .host = g->host
@@ -265,7 +280,10 @@ struct tq_sim_guest *tq_sim_guest_free(struct tq_sim_guest *g)
 		g->world->guest[g->conf.port_id] = NULL;
 	for (uint32_t i = 0; i < 2 * g->conf.n_pairs; i++)
 		free(g->drv[i]);
-	free(g->host);
+	if (g->conf.shared)
+		munmap(g->host, g->mem.region[0].size_bytes);
+	else
+		free(g->host);
 	free(g);
 	return NULL;
 }

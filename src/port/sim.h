@@ -56,6 +56,7 @@ struct tq_sim_guest_conf {
 	uint64_t features;        /* negotiated */
 	uint32_t buf_bytes;       /* of a receive buffer, header included */
 	uint32_t frame_bytes_max; /* longest frame it sends */
+	bool shared;              /* its memory is shared with forks */
 };
 
 struct tq_sim_guest_counters {

@@ -20,6 +20,7 @@
 #include "control/attach_vhost.h"
 #include "dataplane/loop.h"
 #include "port/device.h"
+#include "port/journal.h"
 #include "port/kickset.h"
 #include "port/notifier.h"
 #include "rpc/server.h"
@@ -41,6 +42,7 @@ struct tq_daemon {
 	struct event *poll_timer, *flush_timer, *wake, *sig_hup, *sig_term, *sig_int;
 	int wake_fd; /* rung by workers */
 	struct tq_attach_vhost *attach;
+	struct tq_journal *journal;
 	struct tq_control *control;
 	struct tq_rpc_server *rpc;
 	struct tq_host host; /* of the running configuration: memory of devices */
@@ -300,6 +302,18 @@ static void more_facts(const struct tq_daemon *d, struct tq_facts *facts)
 	}
 }
 
+/* Without it we serve as well, but for the moment of a kill. */
+static void open_journal(struct tq_daemon *d, const char *runtime_dir)
+{
+	struct tq_err err = { 0 };
+
+	if (tq_journal_open(runtime_dir, &d->journal, &err))
+		tq_log_warn("tqosd", "no journal: %s; frames may come twice after a kill",
+			    err.message);
+	else
+		tq_log_info("tqosd", "journal=%s", tq_journal_dir(d->journal));
+}
+
 static int new_control(struct tq_daemon *d, const struct tq_daemon_conf *conf,
 		       const struct tq_worker_io *io)
 {
@@ -307,6 +321,7 @@ static int new_control(struct tq_daemon *d, const struct tq_daemon_conf *conf,
 	struct tq_control_conf cc;
 
 	more_facts(d, &facts);
+	open_journal(d, conf->runtime_dir);
 	cc = (struct tq_control_conf){
 		.env = { .ctx = d,
 			 .now_ns = env_now_ns,
@@ -325,6 +340,7 @@ static int new_control(struct tq_daemon *d, const struct tq_daemon_conf *conf,
 		.cpu = facts.worker_cpu,
 		.facts = &facts,
 		.start_id = tq_clock_monotonic_ns() ^ (uint64_t)getpid() << 40,
+		.journal = d->journal,
 	};
 	return tq_control_new(&cc, &d->control);
 }
@@ -396,6 +412,8 @@ int tq_daemon_start(struct tq_daemon *d, struct tq_conf *conf, struct tq_err *re
 		tq_conf_free(conf);
 		return err;
 	}
+	if (d->journal)
+		tq_journal_sweep(d->journal);
 	err = tq_control_mark_saved(d->control);
 	if (err)
 		return tq_err_set(reterr, err, "out of memory");
@@ -463,6 +481,7 @@ struct tq_daemon *tq_daemon_free(struct tq_daemon *d)
 		rte_eal_wait_lcore(i + 1);
 	}
 	d->control = tq_control_free(d->control);
+	d->journal = tq_journal_close(d->journal);
 	d->attach = tq_attach_vhost_free(d->attach);
 	for (uint32_t i = 0; i < d->n_lanes; i++) {
 		tq_kickset_free(d->lane[i].kickset);

@@ -129,7 +129,6 @@ static int find_parts(struct tq_vq *vq, uint8_t **ret_desc, uint8_t **ret_avail,
  * translatable yet; pointers NULL then. */
 static int translate_ring(struct tq_vq *vq)
 {
-	const struct tq_vq_conf *conf = &vq->conf;
 	uint8_t *desc, *avail, *used;
 	int r = find_parts(vq, &desc, &avail, &used);
 
@@ -145,8 +144,8 @@ static int translate_ring(struct tq_vq *vq)
 		vq->slot = (struct tq_packed_desc *)(void *)desc;
 		vq->driver_event = (const struct tq_packed_event *)(const void *)avail;
 		vq->device_event = (struct tq_packed_event *)(void *)used;
-		vq->used_elem = conf->dir == TQ_VQ_TX ? vq->tx_shadow : vq->rx_shadow;
-		vq->used_mask = (conf->dir == TQ_VQ_TX ? TQ_VQ_SHADOW_TX : TQ_VQ_SHADOW_RX) - 1;
+		vq->used_elem = vq->packed.shadow;
+		vq->used_mask = TQ_VQ_SHADOW - 1;
 		return 0;
 	}
 	vq->desc = (const struct tq_vring_desc *)(const void *)desc;
@@ -197,63 +196,6 @@ void tq_vq_log_set(struct tq_vq *vq, const struct tq_vq_log *log)
 	vq->deliver_bytes = vq->is_logged ? DELIVER_SLOWLY : vq->hdr_bytes;
 }
 
-/* Where to resume, of a ring that is mapped.  Returns 0; -EINVAL a base outside the ring. */
-static int begin(struct tq_vq *vq)
-{
-	if (vq->is_packed) {
-		int r = tq_vq_packed_start(vq);
-
-		if (r)
-			return r;
-	} else {
-		vq->taken = tq_vring_load_u16(&vq->used->idx);
-		vq->published = vq->taken;
-		vq->avail_seen = vq->taken;
-		vq->base_differs = vq->taken != vq->conf.avail_index;
-	}
-	vq->begun = true;
-	forget_windows(vq);
-	return 0;
-}
-
-int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf)
-{
-	uint64_t f = conf->features;
-	int r;
-
-	tq_verify((uintptr_t)vq % TQ_CACHE_LINE_BYTES == 0);
-	memset(vq, 0, offsetof(struct tq_vq, tx));
-	memset(&vq->packed, 0, sizeof(vq->packed));
-	vq->is_packed = f & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
-	if (!is_size_legal(conf->size, vq->is_packed) ||
-	    !is_aligned(vq, conf->desc_user_addr, conf->avail_user_addr, conf->used_user_addr)) {
-		vq->is_packed = false;
-		return -EINVAL;
-	}
-	vq->conf = *conf;
-	vq->mem = conf->mem;
-	vq->mask = (uint16_t)(conf->size - 1);
-	vq->event_idx = f & TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX);
-	vq->mergeable = f & TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF);
-	vq->indirect = f & TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC);
-	vq->offloads = offloads_of(conf->dir, f);
-	vq->hdr_bytes = vq->mergeable || vq->is_packed || (f & TQ_BIT64(TQ_VIRTIO_F_VERSION_1))
-				? TQ_VIRTIO_NET_HDR_BYTES
-				: TQ_VIRTIO_NET_HDR_LEGACY_BYTES;
-	tq_vq_log_set(vq, &conf->log);
-	r = translate_ring(vq);
-	if (r == -EAGAIN)
-		return 0;
-	if (r == 0)
-		r = begin(vq);
-	if (r) {
-		forget_ring(vq);
-		return r;
-	}
-	tq_vq_kick_enable(vq);
-	return 0;
-}
-
 void tq_vq_log_used(struct tq_vq *vq, uint64_t offset_bytes, uint64_t len_bytes)
 {
 	const struct tq_vq_log *log = &vq->conf.log;
@@ -278,6 +220,126 @@ static void log_entries(struct tq_vq *vq)
 		tq_vq_log_used(vq, ring_bytes, (n - n_first) * elem_bytes);
 }
 
+/* Show used entries without asking whether the guest wants a signal. */
+static void flush(struct tq_vq *vq)
+{
+	if (!vq->used || !tq_vq_unpublished(vq))
+		return;
+	if (vq->is_packed) {
+		tq_vq_packed_show(vq);
+	} else {
+		if (TQ_UNLIKELY(vq->is_logged))
+			log_entries(vq);
+		__atomic_store_n(&vq->used->idx, vq->taken, __ATOMIC_RELEASE);
+		if (TQ_UNLIKELY(vq->is_logged))
+			tq_vq_log_used(vq, 0, offsetof(struct tq_vring_used, ring));
+	}
+	vq->published = vq->taken;
+	if (vq->is_packed)
+		tq_vq_packed_rebase(vq);
+}
+
+/* Complete what a predecessor had decided to show.  Chains are returned in the order in which they
+ * were made available, so its used entries repeat the avail ring: a ring that was reset since has
+ * none.  False: this is not the ring it left. */
+static bool split_redo(struct tq_vq *vq, const struct tq_vq_intent *intent)
+{
+	const uint16_t n = (uint16_t)(intent->new - intent->old);
+	uint16_t shown = tq_vring_load_u16(&vq->used->idx);
+	uint16_t ahead = (uint16_t)(tq_vring_load_idx(&vq->avail->idx) - intent->old);
+
+	if (n != intent->n || n > (uint32_t)vq->mask + 1)
+		return false;
+	if (shown == intent->new)
+		return true;
+	if (shown != intent->old || ahead < n || ahead > (uint32_t)vq->mask + 1)
+		return false;
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t slot = (uint16_t)(intent->old + i) & vq->mask;
+
+		if (__atomic_load_n(&vq->used->ring[slot].id, __ATOMIC_RELAXED) !=
+		    tq_vring_load_u16(&vq->avail->ring[slot]))
+			return false;
+	}
+	vq->published = intent->old;
+	vq->taken = intent->new;
+	flush(vq);
+	return true;
+}
+
+static void split_start(struct tq_vq *vq, const struct tq_vq_intent *intent)
+{
+	vq->resumed = intent && split_redo(vq, intent);
+	vq->taken = tq_vring_load_u16(&vq->used->idx);
+	vq->published = vq->taken;
+	vq->avail_seen = vq->taken;
+	vq->base_differs = vq->taken != vq->conf.avail_index;
+}
+
+/* Where to resume, of a ring that is mapped.  Returns 0; -EINVAL a base outside the ring. */
+static int begin(struct tq_vq *vq)
+{
+	if (vq->is_packed) {
+		int r = tq_vq_packed_start(vq, vq->has_intent ? &vq->intent : NULL);
+
+		if (r)
+			return r;
+	} else {
+		split_start(vq, vq->has_intent ? &vq->intent : NULL);
+	}
+	vq->begun = true;
+	forget_windows(vq);
+	return 0;
+}
+
+int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf)
+{
+	return tq_vq_resume(vq, conf, NULL, NULL);
+}
+
+int tq_vq_resume(struct tq_vq *vq, const struct tq_vq_conf *conf, struct tq_vring_used_elem *shadow,
+		 const struct tq_vq_intent *intent)
+{
+	uint64_t f = conf->features;
+	int r;
+
+	tq_verify((uintptr_t)vq % TQ_CACHE_LINE_BYTES == 0);
+	memset(vq, 0, offsetof(struct tq_vq, tx));
+	memset(&vq->packed, 0, sizeof(vq->packed));
+	vq->is_packed = f & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
+	if (!is_size_legal(conf->size, vq->is_packed) ||
+	    !is_aligned(vq, conf->desc_user_addr, conf->avail_user_addr, conf->used_user_addr)) {
+		vq->is_packed = false;
+		return -EINVAL;
+	}
+	vq->conf = *conf;
+	vq->mem = conf->mem;
+	vq->mask = (uint16_t)(conf->size - 1);
+	vq->event_idx = f & TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX);
+	vq->mergeable = f & TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF);
+	vq->indirect = f & TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC);
+	vq->offloads = offloads_of(conf->dir, f);
+	vq->hdr_bytes = vq->mergeable || vq->is_packed || (f & TQ_BIT64(TQ_VIRTIO_F_VERSION_1))
+				? TQ_VIRTIO_NET_HDR_BYTES
+				: TQ_VIRTIO_NET_HDR_LEGACY_BYTES;
+	tq_vq_log_set(vq, &conf->log);
+	vq->packed.shadow = shadow ? shadow : vq->own_shadow;
+	vq->has_intent = intent;
+	if (intent)
+		vq->intent = *intent;
+	r = translate_ring(vq);
+	if (r == -EAGAIN)
+		return 0;
+	if (r == 0)
+		r = begin(vq);
+	if (r) {
+		forget_ring(vq);
+		return r;
+	}
+	tq_vq_kick_enable(vq);
+	return 0;
+}
+
 bool tq_vq_resolve(struct tq_vq *vq)
 {
 	int r;
@@ -298,23 +360,6 @@ bool tq_vq_resolve(struct tq_vq *vq)
 	/* Who asked looks at the ring now; whatever was armed before, nobody needs a kick. */
 	tq_vq_kick_disable(vq);
 	return true;
-}
-
-/* Show used entries without asking whether the guest wants a signal. */
-static void flush(struct tq_vq *vq)
-{
-	if (!vq->used || !tq_vq_unpublished(vq))
-		return;
-	if (vq->is_packed) {
-		tq_vq_packed_show(vq);
-	} else {
-		if (TQ_UNLIKELY(vq->is_logged))
-			log_entries(vq);
-		__atomic_store_n(&vq->used->idx, vq->taken, __ATOMIC_RELEASE);
-		if (TQ_UNLIKELY(vq->is_logged))
-			tq_vq_log_used(vq, 0, offsetof(struct tq_vring_used, ring));
-	}
-	vq->published = vq->taken;
 }
 
 uint32_t tq_vq_stop(struct tq_vq *vq)

@@ -18,7 +18,7 @@
  *      frame, tq_vq_rx_write() fills and consumes them (tq_vq_rx_deliver() does both).
  * Nothing needs to be visible to the guest before tq_vq_publish().  A packed ring, which has no
  *      index to hold back, keeps what was completed to itself until then, and shows it earlier
- *      only when more than TQ_VQ_SHADOW_TX (or _RX) chains pile up.
+ *      only when more than TQ_VQ_SHADOW chains pile up.
  */
 #ifndef TQ_VIRTIO_VQ_H
 #define TQ_VIRTIO_VQ_H
@@ -66,6 +66,15 @@ struct tq_vq_conf {
 	/* With ACCESS_PLATFORM: what addresses of descriptors and of the ring are looked up in, its
 	 * pointers lead into mem.  NULL: descriptors hold guest-physical addresses. */
 	struct tq_iotlb *iotlb;
+};
+
+/* What the next tq_vq_publish() makes visible: written down before, it tells a successor of a
+ * process that died meanwhile what to complete.  n chains from old to new: */
+struct tq_vq_intent {
+	uint16_t old, new; /* split: the used index; packed: position of the next slot to return */
+	uint16_t last;     /* packed: of the slot that is shown last; old when n is 0 */
+	uint16_t first;    /* packed: of the chains in the shadow */
+	uint16_t n;
 };
 
 /* Why a ring is broken; broken rings are quarantined until re-attach. */
@@ -118,6 +127,16 @@ enum tq_rx_result {
  * Returns 0 (look at vq->fault); -EINVAL size, a packed base outside the ring, alignment (desc 16,
  * avail 2, used 4; packed: 16, 4, 4); -EFAULT an address is outside the memory map. */
 int tq_vq_start(struct tq_vq *vq, const struct tq_vq_conf *conf);
+/* The same for a ring whose steps are written down.
+ *   shadow  of a packed ring: shape [TQ_VQ_SHADOW], what tq_vq_intent() refers to; outlives the
+ *           run.
+ *           NULL: the ring's own, which ends with the process.
+ *   intent  the last one that was complete; NULL: none is known.  Where memory says that all or a
+ *           part of it was shown, and that the rest can still be, the rest is shown now, and the
+ *           ring goes on behind it whatever the base says: vq->resumed.  Anything else (a ring that
+ *           was reset, a guest that lies) is as without. */
+int tq_vq_resume(struct tq_vq *vq, const struct tq_vq_conf *conf, struct tq_vring_used_elem *shadow,
+		 const struct tq_vq_intent *intent);
 /* Show what was completed, forget the windows; returns what to report in GET_VRING_BASE, as in
  * conf.avail_index (packed: both halves): frames that were peeked and not completed are still
  * available.  Publish and signal before: this does not signal.  Nobody may hold a frame of the
@@ -189,7 +208,7 @@ void tq_vq_rx_write_spans(struct tq_vq *vq, const struct tq_rx_landing *landing,
  * NOTIFY_ON_EMPTY not offered). False and free when nothing was written.  Also works on a broken
  * ring that is still mapped. */
 bool tq_vq_publish(struct tq_vq *vq);
-/* tq_vq_unpublished(vq): inline, in vq_inline.h */
+/* tq_vq_unpublished(vq), tq_vq_intent_get(vq, ret): inline, in vq_inline.h */
 /* Kicks: off while polled; arming returns true when there is something to look at, because entries
  * not peeked yet exist or the index is broken (arm, fence, recheck). */
 bool tq_vq_kick_enable(struct tq_vq *vq);

@@ -59,9 +59,10 @@ struct tq_vq_stats {
 	uint64_t signals;     /* publishes after which the guest wanted an interrupt */
 };
 
-/* Used entries of a packed ring that are not shown yet, at most: powers of two, above a window. */
-#define TQ_VQ_SHADOW_TX 64
-#define TQ_VQ_SHADOW_RX 256
+/* Used entries of a packed ring that are not shown yet, at most: a power of two, above a window,
+ * and above what a worker completes between two publishes: 64 frames, a visit of 256, drops of
+ * 64. */
+#define TQ_VQ_SHADOW 512
 
 /* The packed ring's own state.  Positions are those of the ring:
  *      used .. shown: nothing, they are one; used .. avail: n_slots, peeked or in the shadow. */
@@ -70,8 +71,9 @@ struct tq_vq_packed {
 	struct tq_packed_pos used;  /* next slot to show as used */
 	uint32_t n_slots;           /* from used to avail, at most size */
 	uint32_t n_moved;           /* slots shown since the guest was last asked about a signal */
-	uint16_t shown;             /* taken, as far as it was shown */
-	uint16_t slots[TQ_VQ_WINDOW]; /* of the frames of a sending ring's window */
+	struct tq_vring_used_elem *shadow; /* [TQ_VQ_SHADOW] */
+	uint16_t shown;                    /* taken, as far as it was shown */
+	uint16_t slots[TQ_VQ_WINDOW];      /* of the frames of a sending ring's window */
 };
 
 struct tq_vq {
@@ -123,31 +125,32 @@ struct tq_vq {
 	bool begun;
 	/* TQ_OFFLOAD_*: tx, what the guest may ask for; rx, what may be left to it */
 	uint8_t offloads;
+	bool resumed; /* an intent was taken up */
+	bool has_intent;
+	struct tq_vq_intent intent; /* of a predecessor; looked at once */
 
 	union {
 		struct {
 			struct tq_frame tx[TQ_VQ_WINDOW]; /* slot = index & (TQ_VQ_WINDOW - 1) */
 			struct tq_span tx_spill[TQ_VQ_CHAIN_SPANS_MAX];
-			struct tq_vring_used_elem tx_shadow[TQ_VQ_SHADOW_TX];
 		};
 		struct {
 			struct tq_vq_buf rx_buf[TQ_VQ_RX_HEADS_MAX];
 			struct tq_span rx_span[TQ_VQ_RX_SPANS_MAX];
-			struct tq_vring_used_elem rx_shadow[TQ_VQ_SHADOW_RX];
 		};
 	} TQ_CACHE_ALIGNED;
 
 	struct tq_vq_packed packed TQ_CACHE_ALIGNED; /* written per burst */
+	struct tq_vring_used_elem own_shadow[TQ_VQ_SHADOW];
 };
 static_assert(offsetof(struct tq_vq, taken) == 64, "read mostly: one line");
 static_assert(offsetof(struct tq_vq, conf) == 128, "per burst: one line");
 static_assert(offsetof(struct tq_vq, tx) == 256, "rare: two lines");
-static_assert(offsetof(struct tq_vq, packed) == 256 + 32 * 256 + 160 * 16 + 64 * 8,
-	      "sending window, spill and shadow");
+static_assert(offsetof(struct tq_vq, packed) == 256 + 32 * 256 + 160 * 16,
+	      "sending window and spill");
 static_assert(sizeof(struct tq_vq_packed) <= 128, "two lines, the second for lists only");
 static_assert(65536 % TQ_VQ_WINDOW == 0, "slots follow the index over its wrap");
-static_assert(TQ_VQ_SHADOW_TX >= 2 * TQ_VQ_WINDOW, "a window fits behind half a shadow");
-static_assert(TQ_VQ_SHADOW_RX >= TQ_VQ_RX_HEADS_MAX + 64, "and receiving too");
+static_assert(TQ_VQ_SHADOW >= TQ_VQ_RX_HEADS_MAX + 2 * TQ_VQ_WINDOW + 64, "windows fit behind it");
 
 /* ---- sending ring ---- */
 /* Frames in the window. */
@@ -177,6 +180,24 @@ TQ_INLINE uint32_t tq_vq_token(uint16_t head, uint32_t n_slots)
 {
 	return head | n_slots << 16;
 }
+
+void tq_vq_packed_intent(const struct tq_vq *vq, struct tq_vq_intent *ret);
+
+/* What tq_vq_publish() would make visible now; the ring is running. */
+TQ_INLINE void tq_vq_intent_get(const struct tq_vq *vq, struct tq_vq_intent *ret)
+{
+	if (TQ_UNLIKELY(vq->is_packed)) {
+		tq_vq_packed_intent(vq, ret);
+		return;
+	}
+	*ret = (struct tq_vq_intent){ .old = vq->published,
+				      .new = vq->taken,
+				      .last = vq->published,
+				      .n = (uint16_t)(vq->taken - vq->published) };
+}
+
+/* Of a token in a packed ring's shadow: the frame goes on in the next chain. */
+#define TQ_VQ_TOKEN_MORE (1u << 31)
 
 /* Write the next used entry; not visible yet.  The ring is running. */
 TQ_INLINE void tq_vq_used_add(struct tq_vq *vq, uint32_t token, uint32_t len_bytes)

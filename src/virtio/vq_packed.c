@@ -85,7 +85,102 @@ static bool marks_find(const uint8_t *mark, uint32_t size, struct tq_packed_pos 
 	return true;
 }
 
-int tq_vq_packed_start(struct tq_vq *vq)
+static const struct tq_vring_used_elem *shadow_at(const struct tq_vq *vq, uint16_t index)
+{
+	return &vq->packed.shadow[index % TQ_VQ_SHADOW];
+}
+
+static uint32_t slots_of(struct tq_vring_used_elem e)
+{
+	return (e.id & ~TQ_VQ_TOKEN_MORE) >> 16;
+}
+
+/* What a slot's marks say of a lap. */
+enum slot_says {
+	SLOT_EMPTY, /* nothing new since the lap before */
+	SLOT_AVAIL, /* made available */
+	SLOT_USED,  /* returned */
+	SLOT_AGAIN, /* returned, and made available for the next lap */
+};
+
+static enum slot_says slot_says(const struct tq_vq *vq, struct tq_packed_pos pos)
+{
+	uint16_t flags = tq_packed_flags(tq_packed_load_rest(&vq->slot[pos.at]));
+	bool avail = flags & TQ_PACKED_F_AVAIL, used = flags & TQ_PACKED_F_USED, wrap = pos.wrap;
+
+	if (avail == wrap)
+		return used == wrap ? SLOT_USED : SLOT_AVAIL;
+	return used == wrap ? SLOT_AGAIN : SLOT_EMPTY;
+}
+
+/* Can the next slot to return be this one? */
+static bool may_stand_at(const struct tq_vq *vq, struct tq_packed_pos pos)
+{
+	const uint32_t size = size_of(vq);
+	struct tq_packed_pos before = { .at = pos.at, .wrap = pos.wrap ^ 1 };
+
+	before = tq_packed_pos_add(before, size - 1, size);
+	return slot_says(vq, pos) <= SLOT_AVAIL && slot_says(vq, before) >= SLOT_USED;
+}
+
+/* Chains of the intent that are not shown yet.  UINT32_MAX: this is not the ring that was left. */
+static uint32_t intent_rest(const struct tq_vq *vq, const struct tq_vq_intent *intent,
+			    struct tq_packed_pos *ret_pos)
+{
+	const uint32_t size = size_of(vq);
+	struct tq_packed_pos pos = *ret_pos;
+	uint32_t rest = 0, n_slots = 0;
+
+	for (uint16_t i = 0; i < intent->n; i++) {
+		struct tq_vring_used_elem e = *shadow_at(vq, (uint16_t)(intent->first + i));
+		uint32_t n = slots_of(e);
+
+		n_slots += n;
+		if (n == 0 || n_slots > size)
+			return UINT32_MAX;
+		if (rest > 0 || slot_says(vq, pos) == SLOT_AVAIL) {
+			if (rest++ == 0)
+				*ret_pos = pos;
+			if (n == 1 &&
+			    tq_packed_id(tq_packed_load_rest(&vq->slot[pos.at])) != (uint16_t)e.id)
+				return UINT32_MAX;
+		}
+		pos = tq_packed_pos_add(pos, n, size);
+	}
+	return tq_packed_off_wrap(pos) == intent->new ? rest : UINT32_MAX;
+}
+
+/* As split_redo(): complete what a predecessor had decided to show.  Behind the last chain of an
+ * intent that was shown the shadow may hold others already. */
+static bool packed_redo(struct tq_vq *vq, const struct tq_vq_intent *intent)
+{
+	struct tq_packed_pos pos = tq_packed_pos_of(intent->old);
+	struct tq_packed_pos end = tq_packed_pos_of(intent->new);
+	struct tq_packed_pos last = tq_packed_pos_of(intent->last);
+	struct tq_vq_packed *p = &vq->packed;
+	uint32_t rest;
+
+	if (pos.at >= size_of(vq) || end.at >= size_of(vq) || last.at >= size_of(vq) ||
+	    intent->n > TQ_VQ_SHADOW)
+		return false;
+	if (intent->n == 0 || slot_says(vq, last) != SLOT_AVAIL) {
+		p->used = end;
+		return may_stand_at(vq, end);
+	}
+	rest = intent_rest(vq, intent, &pos);
+	if (rest == UINT32_MAX || rest == 0 || !may_stand_at(vq, pos))
+		return false;
+	p->used = pos;
+	vq->taken = (uint16_t)(intent->first + intent->n);
+	p->shown = (uint16_t)(vq->taken - rest);
+	p->n_slots = size_of(vq);
+	tq_vq_packed_show(vq);
+	vq->taken = p->shown = 0;
+	p->n_slots = p->n_moved = 0;
+	return tq_packed_off_wrap(p->used) == intent->new;
+}
+
+int tq_vq_packed_start(struct tq_vq *vq, const struct tq_vq_intent *intent)
 {
 	struct tq_packed_pos base = tq_packed_pos_of((uint16_t)vq->conf.avail_index), pos;
 	uint8_t mark[TQ_VQ_SIZE_MAX];
@@ -93,6 +188,11 @@ int tq_vq_packed_start(struct tq_vq *vq)
 
 	if (base.at >= size_of(vq))
 		return -EINVAL;
+	vq->resumed = intent && packed_redo(vq, intent);
+	if (vq->resumed) {
+		pos = vq->packed.used;
+		found = true;
+	}
 	for (uint32_t i = 0; i < LOOKS_MAX && !found; i++) {
 		marks_load(vq, mark);
 		found = marks_find(mark, size_of(vq), &pos);
@@ -107,30 +207,22 @@ int tq_vq_packed_start(struct tq_vq *vq)
 
 /* ---- used descriptors ---- */
 
-static const struct tq_vring_used_elem *shadow_at(const struct tq_vq *vq, uint16_t index)
-{
-	if (vq->conf.dir == TQ_VQ_TX)
-		return &vq->tx_shadow[index % TQ_VQ_SHADOW_TX];
-	return &vq->rx_shadow[index % TQ_VQ_SHADOW_RX];
-}
-
 void tq_vq_packed_rewind(struct tq_vq *vq)
 {
 	struct tq_vq_packed *p = &vq->packed;
 
 	p->n_slots = 0;
 	for (uint16_t i = p->shown; i != vq->taken; i++)
-		p->n_slots += shadow_at(vq, i)->id >> 16;
+		p->n_slots += slots_of(*shadow_at(vq, i));
 	p->avail = tq_packed_pos_add(p->used, p->n_slots, size_of(vq));
 }
 
 /* Mark the other slots of a list, for a successor that looks for the oldest one that is not used.
  * The driver skips them, as it knows the list's length.  NEXT stays: until the first slot is
  * marked, the list must remain whole. */
-static __attribute__((noinline)) void mark_rest(struct tq_vq *vq, uint32_t n_slots)
+static __attribute__((noinline)) void mark_rest(struct tq_vq *vq, struct tq_packed_pos pos,
+						uint32_t n_slots)
 {
-	struct tq_packed_pos pos = vq->packed.used;
-
 	for (uint32_t i = 1; i < n_slots; i++) {
 		struct tq_packed_desc *d;
 		uint64_t rest;
@@ -154,33 +246,81 @@ static void log_slots(struct tq_vq *vq, uint32_t at, uint32_t n)
 		tq_dirty_mark_host(dirty, vq->mem, vq->slot, (n - n_first) * slot_bytes);
 }
 
-/* First to last, each by one store: whenever we die, what is shown is a whole number of chains from
- * the oldest on. */
+static void show_chain(struct tq_vq *vq, struct tq_packed_pos pos, struct tq_vring_used_elem e)
+{
+	uint32_t flags = tq_packed_used_bits(pos.wrap);
+
+	tq_assert(slots_of(e) > 0);
+	if (TQ_UNLIKELY(slots_of(e) > 1))
+		mark_rest(vq, pos, slots_of(e));
+	flags |= e.len ? TQ_VRING_DESC_F_WRITE : 0;
+	tq_packed_store_rest(&vq->slot[pos.at], tq_packed_rest(e.len, (uint16_t)e.id, flags));
+}
+
+/* First to last, each by one store: whenever we die, what is shown is a whole number of frames from
+ * the oldest on.  Of a frame in several chains the first one comes last: a driver that finds it
+ * expects the others. */
 void tq_vq_packed_show(struct tq_vq *vq)
 {
 	struct tq_vq_packed *p = &vq->packed;
 	uint32_t n_moved = 0, at = p->used.at;
+	struct tq_vring_used_elem held = { 0 };
+	struct tq_packed_pos held_at = p->used;
 
 	for (uint16_t i = p->shown; i != vq->taken; i++) {
 		struct tq_vring_used_elem e = vq->used_elem[i & vq->used_mask];
-		uint32_t n_slots = e.id >> 16;
-		uint32_t flags = tq_packed_used_bits(p->used.wrap);
 
-		tq_assert(n_slots > 0);
-		if (TQ_UNLIKELY(n_slots > 1))
-			mark_rest(vq, n_slots);
-		flags |= e.len ? TQ_VRING_DESC_F_WRITE : 0;
-		tq_packed_store_rest(&vq->slot[p->used.at],
-				     tq_packed_rest(e.len, (uint16_t)e.id, flags));
-		p->used = tq_packed_pos_add(p->used, n_slots, size_of(vq));
-		n_moved += n_slots;
+		if (TQ_UNLIKELY(e.id & TQ_VQ_TOKEN_MORE && !held.id)) {
+			held = e;
+			held_at = p->used;
+		} else {
+			show_chain(vq, p->used, e);
+		}
+		if (TQ_UNLIKELY(held.id) && !(e.id & TQ_VQ_TOKEN_MORE)) {
+			show_chain(vq, held_at, held);
+			held.id = 0;
+		}
+		p->used = tq_packed_pos_add(p->used, slots_of(e), size_of(vq));
+		n_moved += slots_of(e);
 	}
+	tq_assert(!held.id);
 	tq_assert(n_moved <= p->n_slots);
 	if (TQ_UNLIKELY(vq->is_logged))
 		log_slots(vq, at, n_moved);
 	p->shown = vq->taken;
 	p->n_slots -= n_moved;
 	p->n_moved = TQ_MIN(p->n_moved + n_moved, size_of(vq));
+}
+
+void tq_vq_packed_rebase(struct tq_vq *vq)
+{
+	/* The window's places follow the count, too. */
+	const uint16_t back = vq->taken & ~(uint16_t)(TQ_VQ_WINDOW - 1);
+
+	tq_assert(vq->packed.shown == vq->taken);
+	vq->taken = (uint16_t)(vq->taken - back);
+	vq->peeked = (uint16_t)(vq->peeked - back);
+	vq->published = vq->packed.shown = vq->taken;
+}
+
+void tq_vq_packed_intent(const struct tq_vq *vq, struct tq_vq_intent *ret)
+{
+	const struct tq_vq_packed *p = &vq->packed;
+	struct tq_packed_pos pos = p->used, last = p->used;
+	bool more = false;
+
+	for (uint16_t i = p->shown; i != vq->taken; i++) {
+		const struct tq_vring_used_elem e = *shadow_at(vq, i);
+
+		last = more ? last : pos;
+		more = e.id & TQ_VQ_TOKEN_MORE;
+		pos = tq_packed_pos_add(pos, slots_of(e), size_of(vq));
+	}
+	*ret = (struct tq_vq_intent){ .old = tq_packed_off_wrap(p->used),
+				      .new = tq_packed_off_wrap(pos),
+				      .last = tq_packed_off_wrap(last),
+				      .first = p->shown,
+				      .n = (uint16_t)(vq->taken - p->shown) };
 }
 
 bool tq_vq_packed_signal_wanted(struct tq_vq *vq)

@@ -31,11 +31,13 @@ TQ_INLINE bool tq_packed_is_avail(uint64_t rest, struct tq_packed_pos p)
 
 /* Take the base, or what the marks in memory say; the ring is translated.  Returns 0 or -EINVAL:
  * the base is outside the ring. */
-int tq_vq_packed_start(struct tq_vq *vq);
+int tq_vq_packed_start(struct tq_vq *vq, const struct tq_vq_intent *intent);
 /* Nothing is peeked any more: the next slot to peek is behind what is in the shadow. */
 void tq_vq_packed_rewind(struct tq_vq *vq);
 /* Write the shadow into the ring. */
 void tq_vq_packed_show(struct tq_vq *vq);
+/* All is shown: count chains from the front of the shadow again, so that it stays in cache. */
+void tq_vq_packed_rebase(struct tq_vq *vq);
 /* The rest of tq_vq_publish() after showing: does the guest want a signal? */
 bool tq_vq_packed_signal_wanted(struct tq_vq *vq);
 void tq_vq_packed_kick_arm(struct tq_vq *vq);

@@ -35,7 +35,7 @@ uint32_t tq_vq_packed_fill(struct tq_vq *vq, uint32_t want, struct tq_vq_visit *
 	const uint32_t size = (uint32_t)vq->mask + 1;
 	uint32_t n = 0;
 
-	if ((uint16_t)(vq->taken - p->shown) + TQ_VQ_RX_HEADS_MAX > TQ_VQ_SHADOW_RX)
+	if ((uint16_t)(vq->taken - p->shown) + TQ_VQ_RX_HEADS_MAX > TQ_VQ_SHADOW)
 		tq_vq_packed_show(vq);
 	while (vq->rx_n < want && v->n_descs < TQ_VISIT_DESCS_MAX) {
 		const struct tq_packed_desc *slot = &vq->slot[p->avail.at];

@@ -149,7 +149,7 @@ void tq_vq_packed_peek(struct tq_vq *vq, uint32_t room)
 	struct batch b;
 
 	tq_assert(room <= TQ_VQ_WINDOW);
-	if ((uint16_t)(vq->taken - p->shown) + TQ_VQ_WINDOW > TQ_VQ_SHADOW_TX)
+	if ((uint16_t)(vq->taken - p->shown) + TQ_VQ_WINDOW > TQ_VQ_SHADOW)
 		tq_vq_packed_show(vq);
 	b.n_list = b.n_read = 0;
 	n = find_lists(vq, &b, room);

@@ -285,12 +285,13 @@ static void use(struct tq_vq *vq, const struct tq_rx_landing *l, uint32_t frame_
 {
 	uint32_t left_bytes = vq->hdr_bytes + frame_bytes;
 	const struct tq_vq_buf *first = &vq->rx_buf[vq->rx_first];
+	const uint32_t more = vq->is_packed ? TQ_VQ_TOKEN_MORE : 0;
 
 	tq_assert(left_bytes <= l->room_bytes);
 	for (uint32_t i = 0; i < l->n_heads; i++) {
 		uint32_t part_bytes = TQ_MIN(left_bytes, first[i].room_bytes);
 
-		tq_vq_used_add(vq, first[i].token, part_bytes);
+		tq_vq_used_add(vq, first[i].token | (i + 1 < l->n_heads ? more : 0), part_bytes);
 		vq->stats.bad_chains += first[i].n_spans == 0;
 		left_bytes -= part_bytes;
 	}

@@ -26,12 +26,16 @@
 #define SEQ_MAX (1ULL << 32) /* the bitmap then takes 512 MiB */
 #define HDR_BYTES 28
 #define SETTLE_NS (20 * TQ_NS_PER_MS)
+#define GAPS_MAX 4096
+#define GAP_NS (50 * TQ_NS_PER_MS) /* without frames: longer ones are listed */
 
 struct flow {
 	uint32_t from, to; /* ends */
 	uint64_t sent, received, duplicated, misordered, corrupt;
 	uint64_t last_seq_plus_1;
 	uint64_t last_rx_ns, longest_gap_ns;
+	uint64_t gap_ns[GAPS_MAX]; /* above GAP_NS */
+	uint32_t n_gaps;
 	uint8_t *seen; /* bit per number */
 	uint64_t seen_bytes;
 };
@@ -143,8 +147,11 @@ static void take_frame(struct pair *p, struct end_state *s, const uint8_t *f, ui
 		fl->corrupt++;
 		return;
 	}
-	if (fl->last_rx_ns)
+	if (fl->last_rx_ns) {
 		fl->longest_gap_ns = TQ_MAX(fl->longest_gap_ns, now_ns - fl->last_rx_ns);
+		if (now_ns - fl->last_rx_ns > GAP_NS && fl->n_gaps < GAPS_MAX)
+			fl->gap_ns[fl->n_gaps++] = now_ns - fl->last_rx_ns;
+	}
 	fl->last_rx_ns = now_ns;
 	if (seen(fl, seq)) {
 		fl->duplicated++;
@@ -362,12 +369,16 @@ static bool report(const struct pair *p)
 
 		printf("%s{\"from\": \"%c\", \"to\": \"%c\", \"sent\": %llu, \"available\": %llu, "
 		       "\"received\": %llu, \"duplicated\": %llu, \"lost\": %llu, "
-		       "\"misordered\": %llu, \"corrupt\": %llu, \"longest_gap_ns\": %llu}",
+		       "\"misordered\": %llu, \"corrupt\": %llu, \"longest_gap_ns\": %llu, "
+		       "\"gaps_ns\": [",
 		       i ? ", " : "", "AB"[fl->from], "AB"[fl->to], (unsigned long long)fl -> sent,
 		       (unsigned long long)avail, (unsigned long long)fl -> received,
 		       (unsigned long long)fl -> duplicated, (unsigned long long)lost,
 		       (unsigned long long)fl -> misordered, (unsigned long long)fl -> corrupt,
 		       (unsigned long long)fl -> longest_gap_ns);
+		for (uint32_t k = 0; k < fl->n_gaps; k++)
+			printf("%s%llu", k ? ", " : "", (unsigned long long)fl->gap_ns[k]);
+		printf("]}");
 		bad += fl->corrupt;
 	}
 	printf("], \"ends\": [");

@@ -5,6 +5,7 @@ here and nowhere else in the tests.
 """
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -86,7 +87,16 @@ class Daemon:
         else:
             self.config = config
         self.control = self.dir / "control.sock"
+        lab.at_exit(self.remove_journal)
         self.start(wait)
+
+    def remove_journal(self):
+        """Of a daemon that was killed; it lies in /dev/shm when the runtime directory does not lie
+        in memory."""
+        if self.dir.exists():
+            st = os.stat(self.dir)
+            shutil.rmtree(f"/dev/shm/tqos-{os.getuid()}-{os.major(st.st_dev):x}-"
+                          f"{os.minor(st.st_dev):x}-{st.st_ino:x}", ignore_errors=True)
 
     def start(self, wait=True):
         self.proc = self.lab.spawn(self.name, self.wrapper + [

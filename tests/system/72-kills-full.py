@@ -1,0 +1,16 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright the tenant-qos authors
+# timeout: 2400
+# full: yes
+"""kill -9 of the daemon under numbered frames, 1000 times: split and packed, 2 queue pairs."""
+from tqlab import kills, tap
+
+
+def body(tap_, lab):
+    for packed in (False, True):
+        tap_.part(1, "kills", kills.run, tap_, lab, 500, packed)
+
+
+if __name__ == "__main__":
+    tap.main(body, plan=2, deadline_s=2390)
