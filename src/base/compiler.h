@@ -14,6 +14,8 @@
 #define TQ_LIKELY(x) __builtin_expect(!!(x), 1)
 #define TQ_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define TQ_INLINE static inline __attribute__((always_inline))
+/* The rare way of a function whose common way shall need no stack. */
+#define TQ_NOINLINE __attribute__((noinline))
 #define TQ_PRINTF(fmt_arg, first_arg) __attribute__((format(printf, fmt_arg, first_arg)))
 #define TQ_UNUSED __attribute__((unused))
 

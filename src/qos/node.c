@@ -13,14 +13,16 @@
 /* A node of deadlines comes from a list of more than TQ_DEADLINE_LIST_MAX. */
 #define DEADLINE_SHARE (TQ_DEADLINE_LIST_MAX / 2)
 
-/* Take bytes from the arena; with a NULL base only count. */
-static void *carve(char *base, size_t *used_bytes, size_t n, size_t size_bytes)
+/* Take a table from the arena; with a NULL base only count. */
+static void *carve(char *base, size_t *used_bytes, size_t rows, size_t n, size_t size_bytes)
 {
-	void *p = base ? base + *used_bytes : NULL;
-	size_t bytes = n * size_bytes;
+	const size_t at = tq_arena_place(*used_bytes, n * size_bytes);
 
-	*used_bytes += (bytes + TQ_CACHE_LINE_BYTES - 1) & ~(size_t)(TQ_CACHE_LINE_BYTES - 1);
-	return p;
+	*used_bytes = at + rows * n * size_bytes;
+	if (!base)
+		return NULL;
+	tq_arena_rows(base + at, rows, n * size_bytes);
+	return base + at;
 }
 
 static size_t layout(struct tq_sched *s, char *base)
@@ -29,35 +31,36 @@ static size_t layout(struct tq_sched *s, char *base)
 
 	const size_t n = s->n_nodes, l = s->n_links;
 
-	s->node = carve(base, &used, n, sizeof(*s->node));
-	s->inst = carve(base, &used, n * l, sizeof(*s->inst));
-	s->parent = carve(base, &used, (n + 1) * l, sizeof(*s->parent));
-	s->band = carve(base, &used, n * l, sizeof(*s->band));
-	s->calendar = carve(base, &used, s->calendars.n * l, sizeof(*s->calendar));
-	s->deadlines.node = carve(base, &used, s->deadlines.n, sizeof(*s->deadlines.node));
-	s->queue = carve(base, &used, s->n_queues, sizeof(*s->queue));
-	s->cold = carve(base, &used, n, sizeof(*s->cold));
-	s->stats = carve(base, &used, n, sizeof(*s->stats));
-	s->band_conf = carve(base, &used, n, sizeof(*s->band_conf));
-	s->rx = carve(base, &used, n, sizeof(*s->rx));
-	s->parents.next_free = carve(base, &used, s->parents.n, sizeof(uint32_t));
-	s->bands.next_free = carve(base, &used, s->bands.n, sizeof(uint32_t));
-	s->calendars.next_free = carve(base, &used, s->calendars.n, sizeof(uint32_t));
+	s->node = carve(base, &used, 1, n, sizeof(*s->node));
+	s->inst = carve(base, &used, l, n, sizeof(*s->inst));
+	s->parent = carve(base, &used, l, n + 1, sizeof(*s->parent));
+	s->band = carve(base, &used, l, n, sizeof(*s->band));
+	s->calendar = carve(base, &used, l, s->calendars.n, sizeof(*s->calendar));
+	s->deadlines.node = carve(base, &used, 1, s->deadlines.n, sizeof(*s->deadlines.node));
+	s->queue = carve(base, &used, 1, s->n_queues, sizeof(*s->queue));
+	s->cold = carve(base, &used, 1, n, sizeof(*s->cold));
+	s->stats = carve(base, &used, 1, n, sizeof(*s->stats));
+	s->band_conf = carve(base, &used, 1, n, sizeof(*s->band_conf));
+	s->rx = carve(base, &used, 1, n, sizeof(*s->rx));
+	s->parents.next_free = carve(base, &used, 1, s->parents.n, sizeof(uint32_t));
+	s->bands.next_free = carve(base, &used, 1, s->bands.n, sizeof(uint32_t));
+	s->calendars.next_free = carve(base, &used, 1, s->calendars.n, sizeof(uint32_t));
 	return used;
 }
 
 int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s)
 {
 	struct tq_sched *s;
-	uintptr_t base;
 	uint32_t l;
 
 	if (limits->nodes == 0 || limits->nodes > LIMIT_MAX || limits->queues == 0 ||
 	    limits->queues > LIMIT_MAX || limits->links == 0 || limits->links > TQ_LINKS_MAX)
 		return -EINVAL;
-	s = calloc(1, sizeof(*s));
+	s = aligned_alloc(TQ_CACHE_LINE_BYTES, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
+	memset(s, 0, sizeof(*s));
+	s->turn = &s->link[0].turn;
 	s->n_nodes = limits->nodes;
 	s->n_queues = limits->queues;
 	s->n_links = limits->links;
@@ -73,16 +76,11 @@ int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s)
 	s->deadlines = (struct tq_deadline_pool){ .free = TQ_DEADLINE_NONE,
 						  .n = s->n_nodes * s->n_links / DEADLINE_SHARE };
 	s->picked = TQ_QUEUE_NONE;
-	/* calloc of a large arena is mapped, not written: pages of nodes that never exist stay
-	 * absent. */
-	s->arena = calloc(1, layout(s, NULL) + TQ_CACHE_LINE_BYTES);
-	if (!s->arena) {
+	if (tq_arena_new(layout(s, NULL), &s->arena)) {
 		free(s);
 		return -ENOMEM;
 	}
-	base = ((uintptr_t)s->arena + TQ_CACHE_LINE_BYTES - 1) &
-	       ~(uintptr_t)(TQ_CACHE_LINE_BYTES - 1);
-	layout(s, (char *)base);
+	layout(s, s->arena.base);
 	for (l = 0; l < s->n_links; l++) {
 		s->link[l].turn.queue = TQ_QUEUE_NONE;
 		s->link[l].due_ns = TQ_TIME_NEVER_NS;
@@ -95,7 +93,7 @@ int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s)
 struct tq_sched *tq_sched_free(struct tq_sched *s)
 {
 	if (s) {
-		free(s->arena);
+		tq_arena_free(&s->arena);
 		free(s);
 	}
 	return NULL;

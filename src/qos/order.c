@@ -46,12 +46,8 @@ static void tags_served(struct tq_sched *s, struct tq_band *b, uint32_t link, ui
 {
 	struct tq_item *i = tq_item_at(tq_tree_share_items(s), inst);
 
-	if (b->calendar == TQ_ID_NONE && b->first == inst && !tq_item_before(tag, b->last_key)) {
-		/* The first becomes the last: a turn of the circle, nobody else is touched. */
-		b->first = i->next;
-		b->last_key = i->key = tag;
+	if (tq_order_first_served(tq_tree_share_items(s), b, inst, tag))
 		return;
-	}
 	tags_remove(s, b, link, inst);
 	i->key = tag;
 	tags_insert(s, b, link, inst);
@@ -171,11 +167,11 @@ void tq_order_piece_left(struct tq_sched *s, uint32_t node, uint32_t link)
 	}
 }
 
-bool tq_order_piece_longer(struct tq_sched *s, const uint32_t *path, uint32_t guaranteed,
+bool tq_order_piece_longer(struct tq_sched *s, const struct tq_hop *hop, uint32_t guaranteed,
 			   uint32_t link, uint32_t piece_bytes)
 {
 	for (; guaranteed; guaranteed &= guaranteed - 1) {
-		uint32_t node = path[__builtin_ctz(guaranteed)];
+		uint32_t node = (uint32_t)(hop[__builtin_ctz(guaranteed)].node - s->node);
 		const struct tq_inst *i = &s->inst[tq_tree_inst(s, node, link)];
 		const struct tq_node *n = &s->node[node];
 
@@ -327,15 +323,6 @@ static void guar_advance(struct tq_sched *s, uint32_t node, uint32_t link, uint3
 	}
 }
 
-/* The largest turn of late, to expect of the next. Forgotten slowly: a deadline that expects too
- * little lets siblings with longer pieces pass, and its owner would be late by their difference. */
-static void piece_note(uint32_t *expected_bytes, uint32_t piece_bytes)
-{
-	uint32_t faded_bytes = *expected_bytes - (*expected_bytes >> 8);
-
-	*expected_bytes = TQ_MAX(piece_bytes, faded_bytes);
-}
-
 static void share_served(struct tq_sched *s, uint32_t node, uint32_t link,
 			 const struct tq_served *v)
 {
@@ -362,9 +349,9 @@ void tq_order_served(struct tq_sched *s, uint32_t node, uint32_t link, bool guar
 	uint32_t others;
 
 	tq_assert(v->bytes <= TQ_SCHED_PIECE_BYTES_MAX);
-	piece_note(&s->inst[tq_tree_inst(s, node, link)].piece_bytes, v->piece_bytes);
+	tq_order_piece_note(&s->inst[tq_tree_inst(s, node, link)].piece_bytes, v->piece_bytes);
 	if (n->level == 0)
-		piece_note(&tq_tree_parent(s, 0, link)->piece_bytes, v->piece_bytes);
+		tq_order_piece_note(&tq_tree_parent(s, 0, link)->piece_bytes, v->piece_bytes);
 	if (!guaranteed) {
 		share_served(s, node, link, v);
 		return;

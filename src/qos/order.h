@@ -45,6 +45,42 @@ TQ_INLINE uint32_t tq_order_head(const struct tq_sched *s, const struct tq_band 
 	return tq_calendar_first(tq_tree_calendar(s, b, link), b->v);
 }
 
+/* The first of a list was served: it goes back to where its new tag belongs, usually to the end,
+ * and that is a turn of the circle. Returns false, and nothing is done, when inst is not the first
+ * of a list. O(members behind it). */
+TQ_INLINE bool tq_order_first_served(struct tq_items it, struct tq_band *b, uint32_t inst,
+				     uint64_t tag)
+{
+	struct tq_item *i = tq_item_at(it, inst);
+	uint32_t at, prev;
+
+	if (TQ_UNLIKELY(b->first != inst))
+		return false;
+	i->key = tag;
+	if (!tq_item_before(tag, b->last_key)) {
+		b->first = i->next;
+		b->last_key = tag;
+		return true;
+	}
+	for (at = i->prev; (prev = tq_item_at(it, at)->prev) != inst; at = prev)
+		if (!tq_item_before(tag, tq_item_at(it, prev)->key))
+			break;
+	if (prev == inst)
+		return true; /* it stays the first */
+	tq_items_remove(it, &b->first, inst);
+	tq_items_link(it, inst, at);
+	return true;
+}
+
+/* The largest turn of late, to expect of the next. Forgotten slowly: a deadline that expects too
+ * little lets siblings with longer pieces pass, and its owner would be late by their difference. */
+TQ_INLINE void tq_order_piece_note(uint32_t *expected_bytes, uint32_t piece_bytes)
+{
+	uint32_t faded_bytes = *expected_bytes - (*expected_bytes >> 8);
+
+	*expected_bytes = TQ_MAX(piece_bytes, faded_bytes);
+}
+
 /* The child whose turn it is; *ret_guaranteed: by its guarantee, else by its share. Not empty. */
 uint32_t tq_order_choose(struct tq_sched *s, struct tq_parent *p, uint32_t link, uint64_t now_ns,
 			 bool *ret_guaranteed);
@@ -56,7 +92,7 @@ void tq_order_piece_left(struct tq_sched *s, uint32_t node, uint32_t link);
 /* A path was chosen, of which some nodes go by their guarantees (bit per level), and a piece of so
  * many bytes is at its end. Returns true when somebody else is due before the deadline that belongs
  * to such a piece: then the path is to be found anew. */
-bool tq_order_piece_longer(struct tq_sched *s, const uint32_t *path, uint32_t guaranteed,
+bool tq_order_piece_longer(struct tq_sched *s, const struct tq_hop *hop, uint32_t guaranteed,
 			   uint32_t link, uint32_t piece_bytes);
 
 /* What a turn brought, as the orders see it. */

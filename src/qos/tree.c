@@ -5,6 +5,7 @@
 
 void tq_timer_arm(struct tq_sched *s, uint32_t node, uint64_t due_ns, uint64_t now_ns)
 {
+	tq_turn_long_way(s->turn);
 	s->node[node].timer.slot = TQ_WHEEL_OUT;
 	if (due_ns < TQ_SCHED_FAR_NS)
 		tq_wheel_add(&s->timers, tq_tree_timer_items(s), node, due_ns, now_ns);
@@ -21,6 +22,7 @@ static void link_arm(struct tq_sched *s, uint32_t link, uint64_t due_ns)
 {
 	uint32_t l;
 
+	tq_turn_long_way(s->turn);
 	s->link[link].due_ns = due_ns;
 	s->link_due_ns = TQ_TIME_NEVER_NS;
 	for (l = 0; l < s->n_links; l++)
@@ -33,6 +35,7 @@ void tq_tree_link_recheck(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 	struct tq_sched_link *l = &s->link[link];
 	uint64_t due_ns = TQ_TIME_NEVER_NS, lost_n;
 
+	tq_turn_long_way(s->turn);
 	if (l->capacity.rate_s && !l->leased) {
 		lost_n = tq_bucket_refill(&l->capacity, now_ns);
 		/* It waited for credit and for nothing else: the worker came late. */
@@ -55,6 +58,7 @@ static void link_want(struct tq_sched *s, uint32_t link, bool want, uint64_t now
 	struct tq_sched_link *l = &s->link[link];
 
 	tq_assert(l->exists);
+	tq_turn_long_way(s->turn);
 	l->want = want;
 	if (!l->parked && want)
 		s->link_ready |= 1U << link;
@@ -96,6 +100,7 @@ static bool enter(struct tq_sched *s, uint32_t node, uint32_t link, uint64_t now
 	tq_assert(!n->parked && !(n->order_mask >> link & 1));
 	tq_order_now(s, now_ns);
 	tq_turn_enter(s, node, link);
+	tq_turn_long_way(s->turn); /* its guarantee may be due before anything else is */
 	/* What did not fit while nobody wanted it is nobody's loss. */
 	if (n->limited && !n->order_mask)
 		tq_tree_refill(n, now_ns);

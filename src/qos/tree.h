@@ -22,6 +22,7 @@
 
 #include <assert.h>
 
+#include "base/arena.h"
 #include "base/limits.h"
 #include "qos/bucket.h"
 #include "qos/calendar.h"
@@ -196,28 +197,49 @@ struct tq_sched_queue {
 static_assert(sizeof(struct tq_sched_queue) == 128 && offsetof(struct tq_sched_queue, next) == 64,
 	      "two cache lines, receivers apart");
 
+/* One node of the path of a turn: what choosing it found, for paying. */
+struct tq_hop {
+	struct tq_node *node;
+	struct tq_inst *inst;
+	struct tq_parent *up;
+	struct tq_band *band; /* in which its share was found; NULL: tq_order_served() looks */
+};
+
 /* The turn of a link: from when a path was chosen until it has had a quantum, ends, or somebody
  * with a better claim appears. Meanwhile visits do not look at the nodes: what they took is added
- * up here, and paid by turn_settle() (limits and statistics) and turn_end() (orders). */
+ * up here, and paid by turn_settle() (limits and statistics) and turn_end() (orders).
+ * As long as nothing else happens visits go the short way: until_ns is the first time at which
+ * something is due or credit may have grown that cut the visit; whatever changes what a visit may
+ * have ends that (tq_turn_long_way()). */
 struct tq_turn {
-	uint32_t queue;         /* TQ_QUEUE_NONE: nobody's turn */
+	/* first line: visits of the short way */
+	uint64_t until_ns;   /* the short way before; 0: never */
+	uint32_t queue;      /* TQ_QUEUE_NONE: nobody's turn */
+	uint32_t guaranteed; /* bit per level */
+	uint32_t open_bytes; /* not paid yet */
+	uint32_t open_frames;
+	uint32_t left_bytes;  /* a visit that takes more than that, or nothing: the long way */
+	uint32_t more_bytes;  /* it may have so much more */
+	uint32_t most_frames; /* of open_frames, or the long way */
+	uint32_t head_max_bytes;
+	uint32_t none_frames, share_frames; /* waits not noted yet: none, for their turn */
+	uint64_t share_ns;
+	uint64_t last_ns; /* start of the last visit */
+	/* the long way */
 	uint8_t depth;          /* nodes of the path */
 	uint8_t alone;          /* without rivals */
 	uint8_t limited;        /* a node of the path has a limit */
 	uint8_t first;          /* no visit yet */
-	uint32_t guaranteed;    /* bit per level */
-	uint32_t had_bytes;     /* so far, as the orders see it */
+	uint32_t had_bytes;     /* so far, as the orders see it, and without what is open */
 	uint32_t quantum_bytes; /* no frame starts at or after */
 	uint32_t keep_bytes;    /* it is over then; 0: after one visit */
-	uint32_t head_max_bytes;
-	uint32_t open_bytes, open_frames;   /* not paid yet */
-	uint32_t none_frames, share_frames; /* waits not noted yet: none, for their turn */
-	uint64_t share_ns;
+	uint32_t link_bytes, link_frames;     /* of what is open: the link was paid for */
 	uint64_t credit_bytes, credit_frames; /* of the path when it was paid last */
 	uint64_t settle_ns;                   /* pay then */
-	uint64_t last_ns;                     /* start of the last visit */
-	uint32_t node[TQ_SCHED_LEVELS_MAX];
-};
+	struct tq_hop hop[TQ_SCHED_LEVELS_MAX];
+} TQ_CACHE_ALIGNED;
+
+static_assert(offsetof(struct tq_turn, depth) == 64, "one cache line for the short way");
 
 struct tq_sched_link {
 	struct tq_bucket capacity;
@@ -239,31 +261,33 @@ struct tq_ids {
 };
 
 struct tq_sched {
-	uint32_t n_nodes, n_queues, n_links;
+	/* first line: visits of the short way */
+	struct tq_turn *turn; /* of open_link */
+	struct tq_sched_queue *queue;
+	uint64_t last_ns;     /* of the last pick or done */
+	uint32_t picked;      /* the queue of the open visit */
 	uint32_t link_ready;  /* links with credit and a runnable tenant */
 	uint32_t link_next;   /* whose turn it is */
 	uint32_t open_link;   /* the only one whose turn has something to pay */
-	uint32_t picked;      /* the queue of the open visit */
-	uint32_t rx_stamp;    /* of the present scan of waiters */
-	uint8_t drr;          /* enum tq_sched_order */
-	uint64_t last_ns;     /* of the last pick or done */
 	uint64_t seen_ns;     /* of the last look at how long the worker was away */
 	uint64_t away_ns;     /* for so long the clocks of guarantees stood still */
 	uint64_t link_due_ns; /* the first of those of the links */
 	uint64_t released_ns; /* when a node was released last */
+	uint32_t n_nodes, n_queues, n_links;
+	uint32_t rx_stamp; /* of the present scan of waiters */
+	uint8_t drr;       /* enum tq_sched_order */
 	struct tq_node *node;
 	struct tq_inst *inst;         /* shape [n_links][n_nodes] */
 	struct tq_parent *parent;     /* shape [n_links][n_nodes + 1]; 0 is the root */
 	struct tq_band *band;         /* shape [n_links][n_nodes] */
 	struct tq_calendar *calendar; /* shape [n_links][n_calendars] */
-	struct tq_sched_queue *queue;
 	struct tq_node_cold *cold;
 	struct tq_node_stats *stats;
 	struct tq_band_conf *band_conf;
 	struct tq_rx_turns *rx; /* shape [n_nodes] */
 	struct tq_ids parents, bands, calendars;
 	struct tq_deadline_pool deadlines; /* shared by the parents on all links */
-	void *arena;
+	struct tq_arena arena;
 	struct tq_wheel timers; /* nodes without credit, receivers */
 	struct tq_wheel later;  /* instances whose guarantee is not due */
 	struct tq_sched_link link[TQ_LINKS_MAX];
@@ -422,10 +446,18 @@ void tq_timer_arm(struct tq_sched *s, uint32_t node, uint64_t due_ns, uint64_t n
 void tq_timer_disarm(struct tq_sched *s, uint32_t node);
 
 /* turn.c: the turns of links. */
+/* No visit of the turn goes the short way until the next one was looked at. */
+TQ_INLINE void tq_turn_long_way(struct tq_turn *t)
+{
+	t->until_ns = 0;
+	t->left_bytes = 0;
+}
 /* Find the path to the queue whose turn it is. The link is ready, and nobody's turn. */
 void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns);
 /* Pay for what was taken and see what credit is left. */
 void tq_turn_renew(struct tq_sched *s, uint32_t link, uint64_t now_ns);
+/* The link pays for what was taken. Who calls it looks whether it has credit left. */
+void tq_turn_link_pay(struct tq_sched *s, uint32_t link);
 /* Pay for what was taken. */
 void tq_turn_settle(struct tq_sched *s, uint32_t link);
 /* Pay, advance the orders; nobody's turn (in the middle of a visit: after it). */
@@ -438,7 +470,7 @@ TQ_INLINE void tq_turn_leave(struct tq_sched *s, uint32_t node, uint32_t link)
 	const struct tq_turn *t = &s->link[link].turn;
 	uint32_t level = s->node[node].level;
 
-	if (t->queue != TQ_QUEUE_NONE && level < t->depth && t->node[level] == node)
+	if (t->queue != TQ_QUEUE_NONE && level < t->depth && t->hop[level].node == &s->node[node])
 		tq_turn_end(s, link);
 }
 /* Node is about to enter its parent's orders on link, or a guarantee of it is due there. */

@@ -5,20 +5,11 @@
 
 #include "qos/order.h"
 
-/* Pay at one node of the path. What a full bucket would have earned since the turn was paid last is
- * lost to it, at most TQ_SCHED_TURN_SETTLE_NS of its rate: charging at an earlier time than the
- * frames started would allow more than max over the time in between. */
-static void node_pay(struct tq_sched *s, const struct tq_turn *t, uint32_t level)
+/* Charge the limits of a node of the path. What a full bucket would have earned since the turn was
+ * paid last is lost to it, at most TQ_SCHED_TURN_SETTLE_NS of its rate: charging at an earlier time
+ * than the frames started would allow more than max over the time in between. */
+static void limits_pay(const struct tq_turn *t, struct tq_node *n)
 {
-	struct tq_node *n = &s->node[t->node[level]];
-	struct tq_node_stats *st = &s->stats[t->node[level]];
-
-	TQ_STAT_ADD(st->bytes, t->open_bytes);
-	TQ_STAT_ADD(st->frames, t->open_frames);
-	if (t->guaranteed >> level & 1)
-		TQ_STAT_ADD(st->guaranteed_bytes, t->open_bytes);
-	if (!n->limited)
-		return;
 	tq_tree_refill(n, t->last_ns);
 	if (n->max.rate_s)
 		tq_bucket_charge(&n->max, t->open_bytes);
@@ -26,13 +17,30 @@ static void node_pay(struct tq_sched *s, const struct tq_turn *t, uint32_t level
 		tq_bucket_charge(&n->pps, t->open_frames);
 }
 
-static void settle(struct tq_sched *s, struct tq_turn *t)
+void tq_turn_link_pay(struct tq_sched *s, uint32_t link)
 {
-	struct tq_node_stats *st = &s->stats[t->node[t->depth - 1U]];
+	struct tq_sched_link *l = &s->link[link];
+	struct tq_turn *t = &l->turn;
+	const uint32_t bytes = t->open_bytes - t->link_bytes;
+
+	l->taken_bytes += bytes;
+	l->taken_frames += t->open_frames - t->link_frames;
+	t->link_bytes = t->open_bytes;
+	t->link_frames = t->open_frames;
+	if (!l->capacity.rate_s)
+		return;
+	if (!l->leased)
+		tq_bucket_refill(&l->capacity, t->last_ns);
+	tq_bucket_charge(&l->capacity, bytes);
+}
+
+static void settle(struct tq_sched *s, uint32_t link)
+{
+	struct tq_turn *t = &s->link[link].turn;
+	struct tq_node_stats *st = &s->stats[t->hop[t->depth - 1U].node - s->node];
 	uint32_t level;
 
-	t->credit_bytes -= t->limited ? t->open_bytes : 0;
-	t->credit_frames -= t->limited ? t->open_frames : 0;
+	tq_turn_long_way(t);
 	if (t->none_frames)
 		TQ_STAT_ADD(st->wait_frames[TQ_WAIT_NONE], t->none_frames);
 	if (t->share_frames) {
@@ -43,23 +51,38 @@ static void settle(struct tq_sched *s, struct tq_turn *t)
 	t->share_ns = 0;
 	if (!t->open_frames)
 		return;
-	for (level = 0; level < t->depth; level++)
-		node_pay(s, t, level);
+	tq_turn_link_pay(s, link);
+	for (level = 0; level < t->depth; level++) {
+		struct tq_node *n = t->hop[level].node;
+
+		st = &s->stats[n - s->node];
+		TQ_STAT_ADD(st->bytes, t->open_bytes);
+		TQ_STAT_ADD(st->frames, t->open_frames);
+		if (t->guaranteed >> level & 1)
+			TQ_STAT_ADD(st->guaranteed_bytes, t->open_bytes);
+		if (n->limited)
+			limits_pay(t, n);
+	}
+	if (t->limited) {
+		t->credit_bytes -= t->open_bytes;
+		t->credit_frames -= t->open_frames;
+	}
+	t->had_bytes += t->open_bytes;
 	t->open_bytes = t->open_frames = 0;
+	t->link_bytes = t->link_frames = 0;
 }
 
 void tq_turn_settle(struct tq_sched *s, uint32_t link)
 {
 	if (s->link[link].turn.queue != TQ_QUEUE_NONE)
-		settle(s, &s->link[link].turn);
+		settle(s, link);
 }
 
 /* Bring the buckets of a node to now, and see what credit is there.
  * A node that waited for its turn, not for credit, loses what does not fit for no fault of the
  * worker, unless the scheduler was not called for longer than a burst lasts. */
-static void node_credit(struct tq_sched *s, uint32_t node, struct tq_turn *t, uint64_t now_ns)
+static void node_credit(struct tq_sched *s, struct tq_node *n, struct tq_turn *t, uint64_t now_ns)
 {
-	struct tq_node *n = &s->node[node];
 	uint64_t away_ns = TQ_MAX(s->last_ns, n->max.at_ns), lost_n, away_n;
 
 	away_ns = now_ns > away_ns ? now_ns - away_ns : 0;
@@ -69,7 +92,8 @@ static void node_credit(struct tq_sched *s, uint32_t node, struct tq_turn *t, ui
 			away_n = UINT64_MAX;
 		if (TQ_UNLIKELY(away_n > (uint64_t)n->max.depth_n)) {
 			lost_n = TQ_MIN(lost_n, away_n - (uint64_t)n->max.depth_n);
-			TQ_STAT_ADD(s->stats[node].lost_to_stall_bytes, lost_n / TQ_NS_PER_S);
+			TQ_STAT_ADD(s->stats[n - s->node].lost_to_stall_bytes,
+				    lost_n / TQ_NS_PER_S);
 		}
 	}
 	if (n->max.rate_s)
@@ -78,20 +102,46 @@ static void node_credit(struct tq_sched *s, uint32_t node, struct tq_turn *t, ui
 		t->credit_frames = TQ_MIN(t->credit_frames, tq_bucket_units(&n->pps));
 }
 
-void tq_turn_renew(struct tq_sched *s, uint32_t link, uint64_t now_ns)
+static void credit_look(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 {
 	struct tq_turn *t = &s->link[link].turn;
 	uint32_t level;
 
-	settle(s, t);
 	t->credit_bytes = t->credit_frames = UINT64_MAX;
 	t->settle_ns = TQ_TIME_NEVER_NS;
-	if (!t->limited)
-		return;
-	for (level = 0; level < t->depth; level++)
-		if (s->node[t->node[level]].limited)
-			node_credit(s, t->node[level], t, now_ns);
-	t->settle_ns = now_ns + TQ_SCHED_TURN_SETTLE_NS;
+	if (t->limited || s->link[link].capacity.rate_s)
+		t->settle_ns = now_ns + TQ_SCHED_TURN_SETTLE_NS;
+	for (level = 0; t->limited && level < t->depth; level++)
+		if (t->hop[level].node->limited)
+			node_credit(s, t->hop[level].node, t, now_ns);
+}
+
+void tq_turn_renew(struct tq_sched *s, uint32_t link, uint64_t now_ns)
+{
+	settle(s, link);
+	credit_look(s, link, now_ns);
+}
+
+/* The child of p whose turn it is, into h. Returns whether by its guarantee. */
+TQ_INLINE bool choose(struct tq_sched *s, struct tq_parent *p, uint32_t link, uint64_t now_ns,
+		      struct tq_hop *h)
+{
+	struct tq_band *b = tq_tree_band(s, p->band[__builtin_ctz(p->ready)], link);
+	bool by_guarantee = false;
+	uint32_t inst;
+
+	if (TQ_LIKELY(p->due.first == TQ_ITEM_NONE && !s->drr && b->calendar == TQ_ID_NONE)) {
+		inst = b->first;
+		b->v = s->inst[inst].share.key;
+	} else {
+		inst = tq_order_choose(s, p, link, now_ns, &by_guarantee);
+	}
+	h->up = p;
+	h->inst = &s->inst[inst];
+	h->node = &s->node[inst - link * s->n_nodes];
+	h->band = by_guarantee || s->drr ? NULL : b;
+	tq_assert(tq_tree_may(h->node) && !h->node->parked);
+	return by_guarantee;
 }
 
 struct path {
@@ -100,29 +150,29 @@ struct path {
 	bool rush; /* by a guarantee, and others are due as well */
 };
 
-static void path_find(struct tq_sched *s, uint32_t link, uint64_t now_ns, uint32_t *ret_node,
+static void path_find(struct tq_sched *s, uint32_t link, uint64_t now_ns, struct tq_hop *h,
 		      struct path *ret_path)
 {
 	struct path a = { 0 };
 	uint32_t par = 0;
 
-	do {
+	for (;;) {
 		struct tq_parent *p = tq_tree_parent(s, par, link);
-		const struct tq_node *n;
-		bool by_guarantee;
 
 		tq_assert(a.depth < TQ_SCHED_LEVELS_MAX);
 		a.rivals |= p->n > 1;
-		ret_node[a.depth] =
-			tq_order_choose(s, p, link, now_ns, &by_guarantee) - link * s->n_nodes;
-		n = &s->node[ret_node[a.depth]];
-		a.guaranteed |= (uint32_t)by_guarantee << a.depth++;
-		a.rush |= by_guarantee && p->due.n > 1;
-		a.limited |= n->limited;
-		tq_assert(tq_tree_may(n) && !n->parked);
-		par = n->par;
-	} while (par);
-	a.queue = s->inst[tq_tree_inst(s, ret_node[a.depth - 1], link)].queue_root;
+		if (choose(s, p, link, now_ns, h)) {
+			a.guaranteed |= 1U << a.depth;
+			a.rush |= p->due.n > 1;
+		}
+		a.limited |= h->node->limited;
+		a.depth++;
+		par = h->node->par;
+		if (!par)
+			break;
+		h++;
+	}
+	a.queue = h->inst->queue_root;
 	tq_assert(a.queue != TQ_QUEUE_NONE);
 	*ret_path = a;
 }
@@ -131,54 +181,74 @@ void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 {
 	struct tq_turn *t = &s->link[link].turn;
 	const bool binds = s->link[link].capacity.rate_s != 0;
+	const uint32_t keep_bytes = binds ? TQ_SCHED_QUANTUM_BYTES : 0;
 	uint32_t looks = 0;
 	struct path a;
-	bool rivals;
 
 	for (;;) {
 		const struct tq_head *head;
 
-		path_find(s, link, now_ns, t->node, &a);
+		path_find(s, link, now_ns, t->hop, &a);
 		head = &s->queue[a.queue].head;
 		if (TQ_LIKELY(!a.rush || head->head_bytes <= TQ_SCHED_QUANTUM_BYTES) ||
 		    ++looks == TQ_SCHED_PATHS_MAX ||
-		    !tq_order_piece_longer(s, t->node, a.guaranteed, link,
+		    !tq_order_piece_longer(s, t->hop, a.guaranteed, link,
 					   tq_tree_piece_bytes(s, head)))
 			break;
 	}
-	rivals = a.rivals || s->queue[a.queue].hook.child != TQ_HEAP_NONE;
 	t->queue = a.queue;
 	t->depth = (uint8_t)a.depth;
 	t->guaranteed = a.guaranteed;
-	t->alone = !rivals;
+	t->alone = !a.rivals && s->queue[a.queue].hook.child == TQ_HEAP_NONE;
 	t->limited = a.limited;
 	t->first = true;
 	t->had_bytes = t->head_max_bytes = 0;
 	t->quantum_bytes = binds ? TQ_SCHED_QUANTUM_BYTES : TQ_SCHED_QUANTUM_FREE_BYTES;
-	t->keep_bytes = binds ? TQ_SCHED_QUANTUM_BYTES : 0;
-	if (!rivals)
-		t->quantum_bytes = t->keep_bytes + TQ_VISIT_BYTES_MAX + 1;
+	if (t->alone)
+		t->quantum_bytes = keep_bytes + TQ_VISIT_BYTES_MAX + 1;
 	/* Others are due as well. The deadlines expect that each takes the piece it is due, not a
 	 * quantum ahead of time: ten thousand that wake together would be late by as many. */
-	if (a.rush)
-		t->keep_bytes = 0;
-	tq_turn_renew(s, link, now_ns);
+	t->keep_bytes = a.rush ? 0 : keep_bytes;
+	credit_look(s, link, now_ns);
+}
+
+static void orders_served(struct tq_sched *s, const struct tq_turn *t, uint32_t link,
+			  const struct tq_served *v)
+{
+	const struct tq_items it = tq_tree_share_items(s);
+	uint32_t level = t->depth;
+
+	while (level-- > 0) {
+		const struct tq_hop *h = &t->hop[level];
+		uint64_t cost = v->bytes * h->node->inv_weight;
+
+		if (TQ_UNLIKELY(!h->band ||
+				!tq_order_first_served(it, h->band, (uint32_t)(h->inst - s->inst),
+						       h->inst->share.key + cost))) {
+			tq_order_served(s, (uint32_t)(h->node - s->node), link,
+					t->guaranteed >> level & 1, v, s->last_ns);
+			continue;
+		}
+		tq_order_piece_note(&h->inst->piece_bytes, v->piece_bytes);
+		if (level == 0)
+			tq_order_piece_note(&h->up->piece_bytes, v->piece_bytes);
+	}
 }
 
 void tq_turn_end(struct tq_sched *s, uint32_t link)
 {
 	struct tq_turn *t = &s->link[link].turn;
 	struct tq_sched_queue *q = &s->queue[t->queue];
-	struct tq_inst *leaf;
+	struct tq_inst *leaf = t->hop[t->depth - 1U].inst;
 	struct tq_served v;
-	uint32_t level = t->depth;
 
 	tq_assert(t->queue != TQ_QUEUE_NONE);
+	tq_turn_long_way(t);
 	if (s->picked == t->queue) {
 		t->keep_bytes = 0; /* it ends with the visit that is under way */
 		return;
 	}
-	settle(s, t);
+	settle(s, link);
 	v.bytes = TQ_MIN(t->had_bytes, TQ_SCHED_PIECE_BYTES_MAX);
 	v.piece_bytes = TQ_MIN(v.bytes, TQ_SCHED_QUANTUM_BYTES + t->head_max_bytes);
 	/* Without a rival nobody lost what was more than one turn. If the orders remembered it, who
@@ -188,13 +258,10 @@ void tq_turn_end(struct tq_sched *s, uint32_t link)
 	t->queue = TQ_QUEUE_NONE;
 	if (!v.bytes)
 		return;
-	leaf = &s->inst[tq_tree_inst(s, t->node[level - 1], link)];
 	leaf->queue_v = (uint32_t)(q->hook.key >> 32);
 	tq_heap_rekey(tq_tree_queue_hooks(s), &leaf->queue_root, (uint32_t)(q - s->queue),
 		      q->hook.key + ((uint64_t)v.bytes << 32));
-	while (level-- > 0)
-		tq_order_served(s, t->node[level], link, t->guaranteed >> level & 1, &v,
-				s->last_ns);
+	orders_served(s, t, link, &v);
 }
 
 void tq_turn_end_all(struct tq_sched *s)
@@ -213,9 +280,9 @@ void tq_turn_enter(struct tq_sched *s, uint32_t node, uint32_t link)
 	uint32_t level = n->level;
 
 	if (t->queue == TQ_QUEUE_NONE || level >= t->depth ||
-	    (level > 0 && t->node[level - 1U] != n->parent))
+	    (level > 0 && t->hop[level - 1U].node != &s->node[n->parent]))
 		return;
 	if (t->alone || n->inv_min ||
-	    (n->priority < s->node[t->node[level]].priority && !(t->guaranteed >> level & 1)))
+	    (n->priority < t->hop[level].node->priority && !(t->guaranteed >> level & 1)))
 		tq_turn_end(s, link);
 }

@@ -103,7 +103,7 @@ void tq_sched_waiting_ns(const struct tq_sched *s, uint32_t leaf, uint64_t now_n
 	for (i = s->node[leaf].queue_first; i != TQ_QUEUE_NONE; i = s->queue[i].next) {
 		const struct tq_sched_queue *q = &s->queue[i];
 
-		if (q->state != TQ_QUEUE_PICKED && now_ns > q->ready_ns)
+		if (i != s->picked && now_ns > q->ready_ns)
 			ret_wait_ns[explain(s, q, now_ns)] += now_ns - q->ready_ns;
 	}
 }
