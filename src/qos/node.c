@@ -84,6 +84,7 @@ int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s)
 	for (l = 0; l < s->n_links; l++) {
 		s->link[l].turn.queue = TQ_QUEUE_NONE;
 		s->link[l].due_ns = TQ_TIME_NEVER_NS;
+		memset(s->link[l].ahead.root, 0xff, sizeof(s->link[l].ahead.root));
 	}
 	tq_order_parent_init(s, 0);
 	*ret_s = s;
@@ -155,6 +156,7 @@ static void node_order(struct tq_sched *s, uint32_t node, const struct tq_node_p
 	for (l = 0; l < s->n_links && !s->drr; l++)
 		s->inst[tq_tree_inst(s, node, l)].share.key = tq_tree_band(s, n->band, l)->v;
 	tq_order_set(s, node, p, now_ns);
+	s->look_ahead = ++s->n_tx >= TQ_AHEAD_NODES_MIN;
 }
 
 void tq_sched_node_add(struct tq_sched *s, uint32_t node, enum tq_node_kind kind, uint32_t parent,
@@ -226,10 +228,12 @@ void tq_sched_node_del(struct tq_sched *s, uint32_t node)
 	tq_verify(tq_sched_node_exists(s, node) && s->picked == TQ_QUEUE_NONE);
 	tq_verify(n->n_children == 0 && n->queue_first == TQ_QUEUE_NONE);
 	tq_assert(!n->armed && !n->want_mask && !n->order_mask && !s->rx[node].in_heap);
-	if (n->kind == TQ_NODE_TX)
+	if (n->kind == TQ_NODE_TX) {
 		tq_order_detach(s, node);
-	else if (n->parent != TQ_NODE_NONE)
+		s->look_ahead = --s->n_tx >= TQ_AHEAD_NODES_MIN;
+	} else if (n->parent != TQ_NODE_NONE) {
 		s->node[n->parent].n_children--;
+	}
 	n->exists = false;
 }
 

@@ -54,6 +54,11 @@
  * stand still for the rest. */
 #define TQ_SCHED_AWAY_NS 500000
 
+/* So many tx nodes, and what the next turns will touch is asked for ahead, for so many of them:
+ * the steps of a path of four levels, and two siblings of its leaf. */
+#define TQ_AHEAD_NODES_MIN 4000
+#define TQ_AHEAD_TURNS 6
+
 /* Bands with more children than this have a calendar. */
 #define TQ_SCHED_BAND_LIST_MAX 32
 
@@ -76,7 +81,10 @@ struct tq_inst {
 	uint32_t g_frac;      /* of g_ns, in 2^-32 ns */
 	uint64_t g_ns;        /* guarantee clock G */
 	uint32_t queue_root;  /* leaf: its ready queues */
-	uint32_t queue_v;     /* leaf: start tag of the queue served last, bytes */
+	union {
+		uint32_t queue_v;    /* leaf: start tag of the queue served last, bytes */
+		uint32_t next_child; /* else: an instance, if the guess is right (ahead.c) */
+	};
 };
 
 static_assert(sizeof(struct tq_inst) == 64, "one cache line");
@@ -241,9 +249,19 @@ struct tq_turn {
 
 static_assert(offsetof(struct tq_turn, depth) == 64, "one cache line for the short way");
 
+/* The paths of the next turns (ahead.c). */
+struct tq_ahead {
+	/* where they start, from oldest on; TQ_ITEM_NONE: not known */
+	uint32_t root[TQ_AHEAD_TURNS];
+	uint32_t at[TQ_AHEAD_TURNS]; /* how far they were walked */
+	uint32_t oldest;
+	uint32_t newest; /* where the last one starts */
+};
+
 struct tq_sched_link {
 	struct tq_bucket capacity;
 	struct tq_turn turn;
+	struct tq_ahead ahead;
 	uint64_t due_ns; /* parked and wanted: when to look again */
 	uint64_t taken_bytes, taken_frames;
 	uint64_t lost_to_stall_bytes;
@@ -274,8 +292,10 @@ struct tq_sched {
 	uint64_t link_due_ns; /* the first of those of the links */
 	uint64_t released_ns; /* when a node was released last */
 	uint32_t n_nodes, n_queues, n_links;
-	uint32_t rx_stamp; /* of the present scan of waiters */
-	uint8_t drr;       /* enum tq_sched_order */
+	uint32_t rx_stamp;  /* of the present scan of waiters */
+	uint8_t drr;        /* enum tq_sched_order */
+	uint8_t look_ahead; /* more nodes than the caches hold */
+	uint32_t n_tx;      /* tx nodes that exist */
 	struct tq_node *node;
 	struct tq_inst *inst;         /* shape [n_links][n_nodes] */
 	struct tq_parent *parent;     /* shape [n_links][n_nodes + 1]; 0 is the root */
@@ -475,6 +495,9 @@ TQ_INLINE void tq_turn_leave(struct tq_sched *s, uint32_t node, uint32_t link)
 }
 /* Node is about to enter its parent's orders on link, or a guarantee of it is due there. */
 void tq_turn_enter(struct tq_sched *s, uint32_t node, uint32_t link);
+
+/* ahead.c: a turn has just begun. */
+void tq_ahead(struct tq_sched *s, uint32_t link);
 
 /* wait.c: explain. The head of the queue is served now: charge what it waited for to one
  * constraint. */

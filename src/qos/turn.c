@@ -210,6 +210,14 @@ void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 	 * quantum ahead of time: ten thousand that wake together would be late by as many. */
 	t->keep_bytes = a.rush ? 0 : keep_bytes;
 	credit_look(s, link, now_ns);
+	if (s->look_ahead)
+		tq_ahead(s, link);
+}
+
+/* Of those that were just served there: a guess (ahead.c). */
+static uint32_t next_child(const struct tq_hop *h)
+{
+	return h->up->due.first != TQ_ITEM_NONE || !h->band ? h->up->due.first : h->band->first;
 }
 
 static void orders_served(struct tq_sched *s, const struct tq_turn *t, uint32_t link,
@@ -222,6 +230,8 @@ static void orders_served(struct tq_sched *s, const struct tq_turn *t, uint32_t 
 		const struct tq_hop *h = &t->hop[level];
 		uint64_t cost = v->bytes * h->node->inv_weight;
 
+		if (TQ_UNLIKELY(s->look_ahead) && level + 1U < t->depth)
+			h->inst->next_child = next_child(h + 1);
 		if (TQ_UNLIKELY(!h->band ||
 				!tq_order_first_served(it, h->band, (uint32_t)(h->inst - s->inst),
 						       h->inst->share.key + cost))) {
