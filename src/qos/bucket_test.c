@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "qos/bucket.h"
+#include "qos/test_draw.h"
 
 #define YEAR_NS (365ULL * 86400 * TQ_NS_PER_S)
 #define SEED 20251
@@ -23,11 +24,7 @@ static uint64_t seed;
 
 static uint64_t draw(uint64_t lo, uint64_t hi)
 {
-	uint64_t z = seed += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return lo + (z ^ (z >> 31)) % (hi - lo + 1);
+	return tq_test_draw(&seed, lo, hi);
 }
 
 /* Mostly short, sometimes a year. */

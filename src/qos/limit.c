@@ -20,24 +20,39 @@ void tq_sched_node_hold(struct tq_sched *s, uint32_t node, bool held, uint64_t n
 	tq_tree_recheck(s, node, now_ns);
 }
 
-/* The two buckets of a limit; links have no pps. */
+/* The two buckets of a limit; NULL: it has none of that kind. */
 struct limit {
 	struct tq_bucket *max, *pps;
 	bool leased;
 };
 
+static struct tq_bucket *bucket(struct tq_bucket *b)
+{
+	return b->rate_s ? b : NULL;
+}
+
 static struct limit limit_of(const struct tq_sched *s, uint32_t limit)
 {
 	struct tq_sched *w = (struct tq_sched *)(uintptr_t)s;
+	struct tq_node *n;
 
 	tq_turn_end_all(w); /* what was taken is paid */
 	if (limit & TQ_LIMIT_LINK(0)) {
 		struct tq_sched_link *l = &w->link[limit & ~TQ_LIMIT_LINK(0)];
 
-		return (struct limit){ &l->capacity, NULL, l->leased };
+		return (struct limit){ bucket(&l->capacity), NULL, l->leased };
 	}
 	tq_assert(tq_sched_node_exists(s, limit));
-	return (struct limit){ &w->node[limit].max, &w->node[limit].pps, w->node[limit].leased };
+	n = &w->node[limit];
+	return (struct limit){ bucket(&n->max), bucket(&n->pps), n->leased };
+}
+
+static void refill(const struct limit *l, uint64_t now_ns)
+{
+	if (l->max)
+		tq_bucket_refill(l->max, now_ns);
+	if (l->pps)
+		tq_bucket_refill(l->pps, now_ns);
 }
 
 static void recheck(struct tq_sched *s, uint32_t limit, uint64_t now_ns)
@@ -50,7 +65,7 @@ static void recheck(struct tq_sched *s, uint32_t limit, uint64_t now_ns)
 
 static uint64_t take(struct tq_bucket *b, uint64_t want)
 {
-	if (!b || !b->rate_s)
+	if (!b)
 		return want;
 	want = TQ_MIN(want, b->balance_n > 0 ? tq_bucket_units(b) : 0);
 	b->balance_n -= (int64_t)want * TQ_BUCKET_N;
@@ -61,7 +76,7 @@ static void put(struct tq_bucket *b, uint64_t units)
 {
 	uint64_t room;
 
-	if (!b || !b->rate_s)
+	if (!b)
 		return;
 	room = (uint64_t)(b->depth_n - b->balance_n) / (uint64_t)TQ_BUCKET_N;
 	b->balance_n += (int64_t)TQ_MIN(units, room) * TQ_BUCKET_N;
@@ -73,10 +88,7 @@ void tq_sched_lend(struct tq_sched *s, uint32_t limit, const struct tq_credit *w
 	struct limit l = limit_of(s, limit);
 
 	tq_verify(!l.leased && s->picked == TQ_QUEUE_NONE);
-	if (l.max->rate_s)
-		tq_bucket_refill(l.max, now_ns);
-	if (l.pps && l.pps->rate_s)
-		tq_bucket_refill(l.pps, now_ns);
+	refill(&l, now_ns);
 	ret_lent->bytes = take(l.max, want->bytes);
 	ret_lent->frames = take(l.pps, want->frames);
 	recheck(s, limit, now_ns);
@@ -88,10 +100,7 @@ void tq_sched_return(struct tq_sched *s, uint32_t limit, const struct tq_credit 
 	struct limit l = limit_of(s, limit);
 
 	tq_verify(!l.leased && s->picked == TQ_QUEUE_NONE);
-	if (l.max->rate_s)
-		tq_bucket_refill(l.max, now_ns);
-	if (l.pps && l.pps->rate_s)
-		tq_bucket_refill(l.pps, now_ns);
+	refill(&l, now_ns);
 	put(l.max, credit->bytes);
 	put(l.pps, credit->frames);
 	recheck(s, limit, now_ns);
@@ -100,7 +109,7 @@ void tq_sched_return(struct tq_sched *s, uint32_t limit, const struct tq_credit 
 /* Its home took it out of a bucket: the depth here does not matter. */
 static void put_all(struct tq_bucket *b, uint64_t units)
 {
-	if (b && b->rate_s)
+	if (b)
 		b->balance_n += (int64_t)TQ_MIN(units, TQ_BUCKET_DEPTH_MAX) * TQ_BUCKET_N;
 }
 
@@ -121,11 +130,8 @@ void tq_sched_reclaim(struct tq_sched *s, uint32_t limit, uint64_t now_ns,
 	struct limit l = limit_of(s, limit);
 
 	tq_verify(l.leased && s->picked == TQ_QUEUE_NONE);
-	*ret_left = (struct tq_credit){ 0, 0 };
-	if (l.max->rate_s)
-		ret_left->bytes = take(l.max, UINT64_MAX);
-	if (l.pps && l.pps->rate_s)
-		ret_left->frames = take(l.pps, UINT64_MAX);
+	*ret_left = (struct tq_credit){ l.max ? take(l.max, UINT64_MAX) : 0,
+					l.pps ? take(l.pps, UINT64_MAX) : 0 };
 	recheck(s, limit, now_ns);
 }
 
@@ -135,16 +141,16 @@ void tq_sched_debit(struct tq_sched *s, uint32_t limit, const struct tq_credit *
 	struct limit l = limit_of(s, limit);
 
 	tq_verify(l.leased && s->picked == TQ_QUEUE_NONE);
-	if (l.max->rate_s)
+	if (l.max)
 		tq_bucket_charge(l.max, credit->bytes);
-	if (l.pps && l.pps->rate_s)
+	if (l.pps)
 		tq_bucket_charge(l.pps, credit->frames);
 	recheck(s, limit, now_ns);
 }
 
 static uint64_t owed(const struct tq_bucket *b)
 {
-	if (!b || !b->rate_s || b->balance_n >= 0)
+	if (!b || b->balance_n >= 0)
 		return 0;
 	return ((uint64_t)-b->balance_n + TQ_NS_PER_S - 1) / TQ_NS_PER_S;
 }

@@ -100,26 +100,32 @@ struct tq_sched *tq_sched_free(struct tq_sched *s)
 	return NULL;
 }
 
+/* New rate and depth. A leased balance comes by grants: when it begins only debts are kept, later
+ * all that its home counts as lent; it earned nothing meanwhile. */
+static void bucket_set(struct tq_bucket *b, uint64_t rate_s, uint64_t depth, bool was_leased,
+		       bool leased, uint64_t now_ns)
+{
+	const bool limited = b->rate_s != 0;
+	const int64_t balance_n = b->balance_n;
+
+	if (was_leased)
+		b->at_ns = now_ns;
+	tq_bucket_set(b, rate_s, depth, now_ns);
+	if (leased && (!was_leased || !limited))
+		b->balance_n = TQ_MIN(b->balance_n, 0);
+	else if (leased && rate_s)
+		b->balance_n = balance_n;
+}
+
 void tq_sched_link_set(struct tq_sched *s, uint32_t link, const struct tq_link_params *p,
 		       uint64_t now_ns)
 {
 	struct tq_sched_link *l = &s->link[link];
-	bool limited = l->capacity.rate_s != 0;
-	int64_t balance_n;
 
 	tq_verify(link < s->n_links && s->picked == TQ_QUEUE_NONE);
 	tq_turn_end_all(s);
-	if (l->leased)
-		l->capacity.at_ns = now_ns; /* it earned nothing */
-	balance_n = l->capacity.balance_n;
-	if (!l->exists)
-		tq_bucket_init(&l->capacity, p->capacity_bytes_s, p->burst_bytes, now_ns);
-	else
-		tq_bucket_set(&l->capacity, p->capacity_bytes_s, p->burst_bytes, now_ns);
-	if (p->leased && (!l->leased || !limited))
-		l->capacity.balance_n = TQ_MIN(l->capacity.balance_n, 0); /* it comes by grants */
-	else if (p->leased && p->capacity_bytes_s)
-		l->capacity.balance_n = balance_n; /* what its home counts as lent is kept */
+	/* One that does not exist has no limit yet. */
+	bucket_set(&l->capacity, p->capacity_bytes_s, p->burst_bytes, l->leased, p->leased, now_ns);
 	l->leased = p->leased;
 	l->exists = true;
 	tq_tree_link_recheck(s, link, now_ns);
@@ -197,23 +203,11 @@ void tq_sched_node_set(struct tq_sched *s, uint32_t node, const struct tq_node_p
 		       uint64_t now_ns)
 {
 	struct tq_node *n = &s->node[node];
-	bool max = n->max.rate_s != 0, pps = n->pps.rate_s != 0;
-	const int64_t max_n = n->max.balance_n, pps_n = n->pps.balance_n;
 
 	tq_verify(tq_sched_node_exists(s, node) && s->picked == TQ_QUEUE_NONE);
 	tq_turn_end_all(s);
-	if (n->leased)
-		n->max.at_ns = n->pps.at_ns = now_ns; /* it earned nothing */
-	tq_bucket_set(&n->max, p->max_bytes_s, p->burst_bytes, now_ns);
-	tq_bucket_set(&n->pps, p->pps, p->burst_frames, now_ns);
-	if (p->leased && (!n->leased || !max))
-		n->max.balance_n = TQ_MIN(n->max.balance_n, 0);
-	else if (p->leased && p->max_bytes_s)
-		n->max.balance_n = max_n; /* what its home counts as lent is kept */
-	if (p->leased && (!n->leased || !pps))
-		n->pps.balance_n = TQ_MIN(n->pps.balance_n, 0);
-	else if (p->leased && p->pps)
-		n->pps.balance_n = pps_n;
+	bucket_set(&n->max, p->max_bytes_s, p->burst_bytes, n->leased, p->leased, now_ns);
+	bucket_set(&n->pps, p->pps, p->burst_frames, n->leased, p->leased, now_ns);
 	n->leased = p->leased;
 	n->limited = p->max_bytes_s || p->pps;
 	if (n->kind == TQ_NODE_TX)

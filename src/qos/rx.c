@@ -54,16 +54,6 @@ static void arm(struct tq_sched *s, uint32_t node, uint64_t due_ns, uint64_t now
 	tq_timer_arm(s, node, due_ns, now_ns);
 }
 
-static void disarm(struct tq_sched *s, uint32_t node, uint64_t now_ns)
-{
-	struct tq_node *n = &s->node[node];
-
-	tq_assert(n->armed == 1);
-	n->armed = false;
-	tq_timer_disarm(s, node);
-	TQ_STAT_ADD(s->stats[node].parked_ns, now_ns - s->cold[node].since_ns);
-}
-
 static void arm_parked(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 {
 	struct tq_node *n = &s->node[node];
@@ -129,7 +119,7 @@ static void deactivate(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 {
 	while (node != TQ_NODE_NONE && !has_waiters(s, node)) {
 		if (s->node[node].armed)
-			disarm(s, node, now_ns);
+			tq_tree_disarm(s, node, now_ns);
 		if (!s->rx[node].in_heap)
 			return;
 		child_leave(s, node);
@@ -403,7 +393,7 @@ static void turn_end(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 	s->rx[node].turn = TQ_QUEUE_NONE;
 	if (!n->armed)
 		return;
-	disarm(s, node, now_ns);
+	tq_tree_disarm(s, node, now_ns);
 	activate(s, node, now_ns);
 }
 

@@ -81,7 +81,7 @@ static void node_arm(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 	tq_timer_arm(s, node, tq_tree_due_ns(n), now_ns);
 }
 
-static void node_disarm(struct tq_sched *s, uint32_t node, uint64_t now_ns)
+void tq_tree_disarm(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 {
 	struct tq_node *n = &s->node[node];
 
@@ -162,7 +162,7 @@ void tq_tree_deactivate(struct tq_sched *s, uint32_t node, uint32_t link, uint64
 		n->want_mask &= (uint8_t) ~(1U << link);
 		if (n->parked) {
 			if (!n->want_mask)
-				node_disarm(s, node, now_ns);
+				tq_tree_disarm(s, node, now_ns);
 			return;
 		}
 		if (!leave(s, node, link))
@@ -228,7 +228,7 @@ void tq_tree_recheck(struct tq_sched *s, uint32_t node, uint64_t now_ns)
 
 	tq_tree_refill(n, now_ns);
 	if (armed)
-		node_disarm(s, node, now_ns);
+		tq_tree_disarm(s, node, now_ns);
 	if (n->kind == TQ_NODE_RX) {
 		if (armed)
 			node_arm(s, node, now_ns); /* due now if it has credit */

@@ -464,6 +464,8 @@ void tq_rx_release(struct tq_sched *s, uint32_t node, uint64_t now_ns);
 /* TQ_SCHED_FAR_NS: it waits for something else than time, no timer runs. */
 void tq_timer_arm(struct tq_sched *s, uint32_t node, uint64_t due_ns, uint64_t now_ns);
 void tq_timer_disarm(struct tq_sched *s, uint32_t node);
+/* A node waits no longer: its timer stops, its time is counted. */
+void tq_tree_disarm(struct tq_sched *s, uint32_t node, uint64_t now_ns);
 
 /* turn.c: the turns of links. */
 /* No visit of the turn goes the short way until the next one was looked at. */
