@@ -11,4 +11,5 @@ guests    Linux guests: UML, QEMU 7.2 and 10.0, kernels 6.1 and 6.12
 vfio      DPDK's virtio-pmd inside a guest
 ring      the virtio drivers of Linux's tools/virtio against our device side
 others    programs of tests/system that are cells here too
+selftest  a row for the test of the runner
 """

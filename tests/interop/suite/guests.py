@@ -16,17 +16,17 @@ from .core import (Daemon, Row, Skip, check, check_ledger, row, start_again, sup
 MACS = {"a": "52:54:00:00:00:01", "b": "52:54:00:00:00:02"}
 ADDRESS = {"a": "10.0.0.1", "b": "10.0.0.2"}
 FILE_MB = 4
-NICE = 5
+NICE = 2
 
 
 class Guests(Row):
     """Common part; start() is the front-end's."""
-    open_s, cell_s = 150, 90
+    open_s, cell_s = 260, 180
     client = False          # we connect to the front-end
     features = {}           # of the port's configuration
     queue_pairs = 1
     device_bits = ()        # features that must be negotiated, or the row is another one
-    boot_s = 70
+    boot_s = 120
 
     def config(self):
         ports = ""
@@ -212,7 +212,8 @@ row(Uml)
 
 class Qemu(Guests):
     program, kernel = staticmethod(lambda: None), staticmethod(lambda: None)
-    device_options = ""
+    device_options = append = ""
+    machine = ()
     absent = {}
     no_restart = "QEMU as client without reconnect: the device is gone"
     offer_offloads = False
@@ -226,7 +227,8 @@ class Qemu(Guests):
         return qemu.start(self.lab, name, self.path(port), MACS[port], listen=self.client,
                           queues=self.queue_pairs, smp=self.smp, may_reboot=True, nice=NICE,
                           program=self.made[0], kernel=self.made[1], accel="tcg",
-                          offloads=self.offer_offloads, device_options=self.device_options)
+                          offloads=self.offer_offloads, device_options=self.device_options,
+                          machine=self.machine, append=self.append)
 
 
 QEMUS = {"7.2": staticmethod(lambda: None), "10.0": staticmethod(packages.qemu_10)}

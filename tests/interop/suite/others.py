@@ -40,13 +40,3 @@ class Migration(Program):
 
     def move(self):
         return self.run_program()
-
-
-@row
-class ViommuGuest(Program):
-    name = "qemu-7.2/linux-6.1/intel-iommu"
-    about = "Linux's own driver behind intel-iommu: ACCESS_PLATFORM and an IOTLB"
-    pattern = "*iommu*.py"
-
-    def data(self):
-        return self.run_program()

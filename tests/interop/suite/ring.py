@@ -35,7 +35,7 @@ def flags_of_ours():
 def build(lab, fetch=True):
     """The program; fetch=False: Skip where the source is not in the cache yet."""
     if not fetch and not packages.home("linux-source-6.1").exists():
-        raise Skip("the source of Linux is not in build/cache; `make interop T=virtio_ring` gets it")
+        raise Skip("no source of Linux in build/cache; `make interop T=virtio_ring` gets it")
     source = packages.linux_source(WANTED)
     gcc = tool(os.environ.get("CC", "gcc"), "gcc")
     kernel = [*KERNEL_FLAGS, "-include", HERE / "linuxvq.h", f"-I{source}/tools/virtio",

@@ -141,8 +141,13 @@ def initramfs(lab, mods=None, files=(), name="initramfs"):
     c.add_file("bin/iperf3", iperf3)
     c.add_file("bin/ethtool", ethtool)
     needed = {lib for binary in (iperf3, ethtool) for lib in libraries(binary)}
+    first = {}                          # one copy of each, or the loader would take two
     for path in sorted(needed | set(files)):
-        c.add_file(str(path).lstrip("/"), path)
+        if path.resolve() in first:
+            c.add_link(str(path).lstrip("/"), str(first[path.resolve()]))
+        else:
+            c.add_file(str(path).lstrip("/"), path)
+            first[path.resolve()] = path
     for path in mods:
         c.add_module(path)
     fresh = image.with_suffix(f".{os.getpid()}")

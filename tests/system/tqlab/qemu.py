@@ -65,17 +65,18 @@ def net_args(socket, mac, *, old_tcg, listen, queues, offloads, ring, device_opt
 def start(lab, name, socket=None, mac="52:54:00:00:00:01", *, accel=None, listen=False, queues=1,
           offloads=False, nice=0, cpus=None, memory_mb=256, smp=1, ring=256, extra=(),
           wrapper=(), program=None, kernel=None, files=(), modules=image.MODULES, append="",
-          may_reboot=False, device_options="", reconnect=""):
+          may_reboot=False, device_options="", reconnect="", machine=()):
     """Start a guest with one vNIC (none if socket is None).  listen: QEMU owns the socket and the
     daemon connects.  wrapper: what QEMU is started by, as `ip netns exec NAME`.  program: another
     QEMU, as (binary, folder of its firmware); kernel: the folder where another kernel is unpacked;
-    files: what its initramfs has beside the usual.  Returns at once; call wait_ready()."""
+    files: what its initramfs has beside the usual; machine: arguments in front of every device.
+    Returns at once; call wait_ready()."""
     accel = accel or accelerator(lab)
     vmlinuz, mods = image.kernel(lab, kernel, modules)
     family = "-".join(["initramfs", *([kernel.name] if kernel else []), *["files"] * bool(files)])
     binary = program[0] if program else tool("qemu-system-x86_64", "qemu-system-x86")
     argv = [*wrapper, binary, *(["-L", program[1]] if program else []),
-            "-nodefaults", "-no-user-config", "-name", name,
+            "-nodefaults", "-no-user-config", "-name", name, *machine,
             "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
             "-cpu", "host" if accel == "kvm" else "max", "-smp", smp, "-m", memory_mb,
             "-object", f"memory-backend-memfd,id=m0,size={memory_mb}M,share=on",
@@ -83,7 +84,7 @@ def start(lab, name, socket=None, mac="52:54:00:00:00:01", *, accel=None, listen
             "-display", "none", "-monitor", "none", *([] if may_reboot else ["-no-reboot"]),
             "-chardev", "stdio,id=con,signal=off", "-serial", "chardev:con",
             "-kernel", vmlinuz, "-initrd", image.initramfs(lab, mods, files, family),
-            "-append", f"console=ttyS0 quiet panic=-1 {append} tq_name={name} tq_modules=" +
+            "-append", f"console=ttyS0 quiet panic=-1 no_timer_check {append} tq_name={name} tq_modules=" +
             ",".join(f"/modules/{image.inside(m)}" for m in mods)]
     if socket:
         argv += net_args(socket, mac, listen=listen, queues=queues, offloads=offloads, ring=ring,
