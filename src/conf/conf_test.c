@@ -104,9 +104,6 @@ static const struct {
 	{ V "tenants: {red: {ports: {p: {rx: {weight: 1}}}}}\n",
 	  "t.yaml:2:34: tenants.red.ports.p.rx.weight: not supported yet (leave it out in "
 	  "this version)" },
-	{ V "tenants: {red: {ports: {p: {features: {ctrl_vq: on}}}}}\n",
-	  "t.yaml:2:49: tenants.red.ports.p.features.ctrl_vq: on is not supported yet "
-	  "(write off, or leave the key out)" },
 	{ V "tenants: {red: {ports: {p: {features: {tso: true}}}}}\n",
 	  "t.yaml:2:45: tenants.red.ports.p.features.tso: \"true\" is not one of off, on" },
 };
@@ -265,8 +262,8 @@ static const struct {
 	{ SET, "links.up0.capacity", "3Gbit", "links.up0: there is no link up0" },
 	{ SET, "tenants.red.cpu.weight", "0", "tenants.red.cpu.weight: 0 is below" },
 	{ SET, "tenants.red.cpu.weight", "65536", "tenants.red.cpu.weight: 65536 is above" },
-	{ SET, "tenants.red.ports.red1.features.ctrl_vq", "on",
-	  "tenants.red.ports.red1.features.ctrl_vq: on is not supported yet (write off" },
+	{ SET, "tenants.red.ports.red1.rx.min", "1Mbit",
+	  "tenants.red.ports.red1.rx.min: not supported yet" },
 	{ SET, "host.workers", "[0, 0]", "host.workers: 0 is in the list twice" },
 	{ SET, "host.workers", "[0", "host.workers: not valid YAML" },
 	{ SET, "include", "x", "include: is a key of the main configuration file only" },

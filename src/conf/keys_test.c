@@ -69,6 +69,7 @@ static const struct {
 	{ "tenants.*.ports.*.rx.burst", "5KiB" },
 	{ "tenants.*.ports.*.features.packed", "on" },
 	{ "tenants.*.ports.*.features.iommu", "on" },
+	{ "tenants.*.ports.*.features.ctrl_vq", "on" },
 	{ "tenants.*.ports.*.features.csum", "off" },
 	{ "tenants.*.ports.*.features.tso", "off" },
 	{ "tenants.*.ports.*.owner", "nobody" },

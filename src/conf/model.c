@@ -206,6 +206,10 @@ static int fill_port(struct tq_build *b, const struct tq_tree *node, uint32_t te
 	tq_build_shape(node, "tx", &p->tx);
 	tq_build_shape(node, "rx", &p->rx);
 	snprintf(path, sizeof(path), "tenants.%s.ports.%s", b->m->tenants[tenant].name, p->name);
+	if (p->ctrl_vq && p->iommu) {
+		strcat(path, ".features.ctrl_vq");
+		return tq_build_refuse(b, path, "on excludes iommu: on");
+	}
 	rc = fill_socket(b, node, path, p);
 	return rc < 0 ? rc : tq_build_classes(b, node, path, p);
 }

@@ -127,7 +127,7 @@ struct tq_port_conf {
 	bool admin_up;
 	bool packed, iommu;
 	bool csum, tso;          /* offloads; no tso without csum */
-	bool ctrl_vq;            /* false in this version: `on` is refused */
+	bool ctrl_vq;            /* the front-end has no model of the device */
 	bool mode_bits_set;      /* else 0660 */
 	uint32_t mode_bits;      /* of the socket we create, 0 .. 0777 */
 	char owner[TQ_USER_MAX]; /* user name or number; empty: not written */

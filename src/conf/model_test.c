@@ -313,10 +313,11 @@ static const struct {
 	  "three or four octal digits" },
 	{ V "tenants: {red: {ports: {p: {mode_bits: 1000}}}}\n",
 	  "t.yaml:2:40: tenants.red.ports.p.mode_bits: \"1000\" are not permissions" },
+	{ V "tenants: {red: {ports: {p: {features: {ctrl_vq: on, iommu: on}}}}}\n",
+	  "tenants.red.ports.p.features.ctrl_vq: on excludes iommu: on" },
 	/* the longest names there are */
-	{ V "tenants: {" NAME63 ": {ports: {" NAME63 ": {features: {ctrl_vq: on}}}}}\n",
-	  "t.yaml:2:171: tenants." NAME63 ".ports." NAME63
-	  ".features.ctrl_vq: on is not supported yet" },
+	{ V "tenants: {" NAME63 ": {ports: {" NAME63 ": {rx: {min: 1Mbit}}}}}\n",
+	  "t.yaml:2:156: tenants." NAME63 ".ports." NAME63 ".rx.min: not supported yet" },
 };
 
 static void refusals_name_both_sides(void **state)

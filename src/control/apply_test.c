@@ -221,7 +221,7 @@ static void test_refused(void **state)
 		  "    tx: {min: 2Mbit}\n    "
 		  "ports:\n      r1: {}\n",
 		  -EINVAL, "" },
-		{ "version: 1\ntenants:\n  red:\n    ports:\n      r1: {features: {ctrl_vq: on}}\n",
+		{ "version: 1\ntenants:\n  red:\n    ports:\n      r1: {rx: {min: 1Mbit}}\n",
 		  -EOPNOTSUPP, "" },
 	};
 	struct before before;

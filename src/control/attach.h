@@ -26,6 +26,7 @@
 #include "base/err.h"
 #include "conf/model.h"
 #include "port/ring.h"
+#include "virtio/netctl.h"
 #include "virtio/vq.h"
 
 struct tq_attach; /* one per port; each kind has its own */
@@ -52,6 +53,7 @@ struct tq_attach_info {
 	bool iommu;                           /* addresses are those of the guest's IOMMU: */
 	uint32_t iotlb_ranges;
 	struct tq_iotlb_stats iotlb;
+	struct tq_netctl_info ctrl;
 	uint32_t n_rings;
 	struct {
 		bool enabled, has_kick, has_call;

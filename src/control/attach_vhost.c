@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/attach_ctrl.h"
 #include "control/attach_vhost.h"
 #include "control/sockperm.h"
 #include "vhost/backend.h"
@@ -25,7 +26,8 @@ struct tq_attach_vhost {
 	struct event_base *base;
 	struct tq_mapper *mapper;
 	struct event *mapper_event;
-	uint32_t n_attached, n_open; /* connections, attachments */
+	struct tq_notifier *notifier; /* of control virtqueues; NULL before the first */
+	uint32_t n_attached, n_open;  /* connections, attachments */
 };
 
 struct tq_attach {
@@ -43,6 +45,7 @@ struct tq_attach {
 	short conn_events; /* of poll(), that conn_event is added for */
 	struct tq_vu_backend *conn;
 	uint64_t connected_ns;
+	struct tq_attach_ctrl *ctrl; /* NULL: the front-end has its own */
 };
 
 static uint64_t now(void)
@@ -59,6 +62,7 @@ static void destroy(struct tq_attach *a)
 		event_free(a->timer);
 	if (!a->client)
 		tq_listen_close(&a->listen);
+	tq_attach_ctrl_free(a->ctrl);
 	a->av->n_open--;
 	free(a);
 }
@@ -174,6 +178,37 @@ static enum tq_call_kind call_kind(enum tq_vu_call_kind kind)
 	return TQ_CALL_NONE;
 }
 
+/* The control virtqueue stands behind the others; no worker knows of it. */
+static bool is_ctrl(const struct tq_attach *a, uint32_t ring)
+{
+	return ring == 2 * a->conf.queue_pairs;
+}
+
+static int ctrl_start(struct tq_attach *a, const struct tq_vu_ring_conf *conf)
+{
+	struct tq_attach_ctrl_conf cc = { .vq = conf->vq,
+					  .kick_fd = conf->kick_fd,
+					  .call_fd = conf->call_fd,
+					  .call_kind = call_kind(conf->call_kind),
+					  .queue_pairs = a->conf.queue_pairs };
+
+	memcpy(cc.mac, a->conf.mac, sizeof(cc.mac));
+	return tq_attach_ctrl_start(a->ctrl, &cc);
+}
+
+static void on_ctrl_said(void *arg)
+{
+	struct tq_attach *a = arg;
+
+	enter(a);
+	if (a->ctrl->net.announced) {
+		a->ctrl->net.announced = false;
+		tq_vu_announced(a->conn);
+	}
+	tq_vu_use_pairs(a->conn, a->ctrl->net.vq_pairs);
+	leave(a);
+}
+
 static int on_ring_start(void *ctx, uint32_t ring, const struct tq_vu_ring_conf *conf)
 {
 	struct tq_attach *a = ctx;
@@ -183,35 +218,66 @@ static int on_ring_start(void *ctx, uint32_t ring, const struct tq_vu_ring_conf 
 					 .call_kind = call_kind(conf->call_kind),
 					 .poisoned = conf->poisoned };
 
+	if (is_ctrl(a, ring))
+		return ctrl_start(a, conf);
 	tq_vport_ring_start(a->owner, ring, &rc);
 	return 0;
 }
 
 static void on_ring_stop(void *ctx, uint32_t ring)
 {
-	tq_vport_ring_stop(((struct tq_attach *)ctx)->owner, ring);
+	struct tq_attach *a = ctx;
+
+	if (is_ctrl(a, ring))
+		tq_vu_ring_stopped(a->conn, ring, tq_attach_ctrl_stop(a->ctrl));
+	else
+		tq_vport_ring_stop(a->owner, ring);
 }
 
 static void on_kick_replaced(void *ctx, uint32_t ring, int kick_fd, int old_fd)
 {
-	tq_vport_kick_replaced(((struct tq_attach *)ctx)->owner, ring, kick_fd, old_fd);
+	struct tq_attach *a = ctx;
+
+	if (!is_ctrl(a, ring)) {
+		tq_vport_kick_replaced(a->owner, ring, kick_fd, old_fd);
+		return;
+	}
+	tq_attach_ctrl_set_kick(a->ctrl, kick_fd);
+	if (old_fd >= 0)
+		close(old_fd);
 }
 
 static void on_call_replaced(void *ctx, uint32_t ring, int call_fd, enum tq_vu_call_kind kind,
 			     int old_fd)
 {
-	tq_vport_call_replaced(((struct tq_attach *)ctx)->owner, ring, call_fd, call_kind(kind),
-			       old_fd);
+	struct tq_attach *a = ctx;
+
+	if (!is_ctrl(a, ring)) {
+		tq_vport_call_replaced(a->owner, ring, call_fd, call_kind(kind), old_fd);
+		return;
+	}
+	tq_attach_ctrl_set_call(a->ctrl, call_fd, call_kind(kind));
+	if (old_fd >= 0)
+		close(old_fd);
 }
 
 static void on_mem_switch(void *ctx, const struct tq_mem *mem)
 {
-	tq_vport_mem_switch(((struct tq_attach *)ctx)->owner, mem);
+	struct tq_attach *a = ctx;
+
+	if (a->ctrl && a->ctrl->running)
+		(void)tq_ctrlq_remap(&a->ctrl->q, mem);
+	tq_vport_mem_switch(a->owner, mem);
 }
 
 static void on_log_switch(void *ctx, const struct tq_vq_log *log)
 {
-	tq_vport_log_switch(((struct tq_attach *)ctx)->owner, log);
+	static const struct tq_vq_log off;
+	struct tq_attach *a = ctx;
+
+	if (a->ctrl && a->ctrl->running)
+		tq_ctrlq_log_set(&a->ctrl->q, log ? &log[2 * a->conf.queue_pairs] : &off);
+	tq_vport_log_switch(a->owner, log);
 }
 
 static bool on_announce(void *ctx, const uint8_t *mac)
@@ -388,6 +454,22 @@ static int open_listen(struct tq_attach *a, const struct tq_attach_conf *conf, c
 	return a->listen_event ? 0 : tq_err_set(reterr, -ENOMEM, "out of memory");
 }
 
+/* Offer the control virtqueue and the configuration space, and serve them. */
+static int add_ctrl(struct tq_attach *a, const struct tq_port_conf *port)
+{
+	struct tq_attach_vhost *av = a->av;
+	int err = av->notifier ? 0 : tq_notifier_new(&av->notifier);
+
+	if (err)
+		return err;
+	a->conf.ctrl_vq = true;
+	a->conf.features |= tq_vu_features_ctrl(port->mac_set);
+	a->conf.protocol_features |= tq_vu_protocol_features_ctrl();
+	if (port->mac_set)
+		memcpy(a->conf.mac, port->mac, sizeof(a->conf.mac));
+	return tq_attach_ctrl_new(av->base, av->notifier, on_ctrl_said, a, &a->ctrl);
+}
+
 static int vhost_open(void *ctx, const struct tq_attach_conf *conf, struct tq_vport *owner,
 		      struct tq_attach **ret_attach, const char **ret_key, struct tq_err *reterr)
 {
@@ -417,7 +499,11 @@ static int vhost_open(void *ctx, const struct tq_attach_conf *conf, struct tq_vp
 	snprintf(a->path, sizeof(a->path), "%s", conf->port->socket_path);
 	a->timer = evtimer_new(av->base, on_timer, a);
 	if (!a->timer)
-		err = tq_err_set(reterr, -ENOMEM, "out of memory");
+		err = -ENOMEM;
+	else if (conf->port->ctrl_vq)
+		err = add_ctrl(a, conf->port);
+	if (err)
+		err = tq_err_set(reterr, err, "%s", strerror(-err));
 	else if (!a->client)
 		err = open_listen(a, conf, ret_key, reterr);
 	else if (tq_connect_init(&a->connect, a->path))
@@ -522,6 +608,18 @@ static void vhost_iotlb_miss(struct tq_attach *a, uint64_t iova, uint8_t perm)
 		tq_vu_iotlb_miss(a->conn, iova, perm);
 }
 
+static void ctrl_info(const struct tq_netctl *n, struct tq_netctl_info *ret)
+{
+	*ret = (struct tq_netctl_info){ .running = true,
+					.promisc = n->promisc,
+					.allmulti = n->allmulti,
+					.n_uni = n->n_uni,
+					.n_multi = n->n_multi,
+					.n_vlans = n->n_vlans,
+					.vq_pairs = n->vq_pairs,
+					.refused = n->refused };
+}
+
 static void vhost_info(const struct tq_attach *a, struct tq_attach_info *ret_info)
 {
 	struct tq_vu_info info;
@@ -544,6 +642,8 @@ static void vhost_info(const struct tq_attach *a, struct tq_attach_info *ret_inf
 	ret_info->iommu = info.iommu;
 	ret_info->iotlb_ranges = info.iotlb_ranges;
 	ret_info->iotlb = info.iotlb;
+	if (a->ctrl && a->ctrl->running)
+		ctrl_info(&a->ctrl->net, &ret_info->ctrl);
 	ret_info->n_rings = info.n_rings;
 	for (uint32_t i = 0; i < info.n_rings; i++) {
 		ret_info->ring[i].enabled = info.ring[i].enabled;
@@ -616,6 +716,7 @@ struct tq_attach_vhost *tq_attach_vhost_free(struct tq_attach_vhost *av)
 	if (av->mapper_event)
 		event_free(av->mapper_event);
 	tq_mapper_free(av->mapper);
+	tq_notifier_free(av->notifier);
 	free(av);
 	return NULL;
 }

@@ -28,6 +28,7 @@
 #include "dataplane/worker.h"
 #include "port/device.h"
 #include "port/ring.h"
+#include "virtio/netctl.h"
 #include "qos/sched.h"
 
 struct tq_control;
@@ -112,6 +113,7 @@ struct tq_port_status {
 	bool iommu;            /* addresses are those of the guest's IOMMU: */
 	uint32_t iotlb_ranges; /* known now */
 	struct tq_iotlb_stats iotlb;
+	struct tq_netctl_info ctrl; /* of a control virtqueue that we serve */
 	uint64_t mac; /* bound now (tq_mac_load order), configured or learned; 0: none yet */
 	bool mac_configured;
 	uint64_t mac_refused; /* asked for, but bound elsewhere in the network; 0: none */

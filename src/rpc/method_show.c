@@ -129,6 +129,23 @@ static json_t *iommu(const struct tq_port_status *st)
 	return o;
 }
 
+static json_t *ctrl(const struct tq_netctl_info *n)
+{
+	json_t *o;
+
+	if (!n->running)
+		return json_null();
+	o = json_object();
+	tq_json_set_bool(o, "promisc", n->promisc);
+	tq_json_set_bool(o, "allmulti", n->allmulti);
+	tq_json_set_u64(o, "unicast_macs", n->n_uni);
+	tq_json_set_u64(o, "multicast_macs", n->n_multi);
+	tq_json_set_u64(o, "vlans", n->n_vlans);
+	tq_json_set_u64(o, "vq_pairs", n->vq_pairs);
+	tq_json_set_u64(o, "refused_requests", n->refused);
+	return o;
+}
+
 static void set_front_end(json_t *o, const struct tq_port_status *st, uint64_t now_ns)
 {
 	tq_json_set_u64(o, "attaches", st->attaches);
@@ -145,6 +162,7 @@ static void set_front_end(json_t *o, const struct tq_port_status *st, uint64_t n
 	tq_json_set_u64(o, "mem_regions_unsealed", st->mem_regions_unsealed);
 	json_object_set_new(o, "dirty_log", dirty_log(st));
 	json_object_set_new(o, "iommu", st->iommu ? iommu(st) : json_null());
+	json_object_set_new(o, "ctrl", ctrl(&st->ctrl));
 	tq_json_set_text(o, "detach_reason", st->detach_reason);
 	json_object_set_new(o, "detached_for_ns",
 			    st->detach_ns ? tq_json_u64(now_ns - st->detach_ns) : json_null());

@@ -65,6 +65,18 @@ static void note_mac(const struct tq_model *m, const struct tq_port_conf *port,
 		     m->tenants[port->tenant].name, port->name, t->mac);
 }
 
+static int refuse(const struct tq_model *m, const struct tq_port_conf *port, const char *guest,
+		  const char *key, const char *value, const char *why, struct tq_err *reterr)
+{
+	const char *tenant = m->tenants[port->tenant].name;
+
+	tq_err_path(reterr, "tenants.%s.ports.%s.%s", tenant, port->name, key);
+	tq_err_set(reterr, -EINVAL, "%s cannot use this port: %s", guest, why);
+	tq_err_hint(reterr, "tqosctl set tenants.%s.ports.%s.%s %s", tenant, port->name, key,
+		    value);
+	return -EINVAL;
+}
+
 /* ---- QEMU ---- */
 
 /* QEMU's option parser takes a comma as the end of a value; two stand for one. */
@@ -182,46 +194,31 @@ static void libvirt(const struct tq_model *m, const struct tq_port_conf *port, s
 
 /* ---- User-Mode Linux ---- */
 
-static int refuse_uml(const struct tq_model *m, const struct tq_port_conf *port, const char *key,
-		      const char *value, const char *why, struct tq_err *reterr)
-{
-	const char *tenant = m->tenants[port->tenant].name;
-
-	tq_err_path(reterr, "tenants.%s.ports.%s.%s", tenant, port->name, key);
-	tq_err_set(reterr, -EINVAL, "User-Mode Linux cannot use this port: %s", why);
-	tq_err_hint(reterr, "tqosctl set tenants.%s.ports.%s.%s %s", tenant, port->name, key,
-		    value);
-	return -EINVAL;
-}
+#define UML "User-Mode Linux"
 
 static int uml(const struct tq_model *m, const struct tq_port_conf *port, struct tq_vm_text *t,
 	       struct tq_err *reterr)
 {
-	/* It hands these bits to the guest as they are, and nobody serves the control queue: the
-	 * driver spins. */
+	/* It hands these bits to the guest as they are. */
 	if (port->packed)
-		return refuse_uml(m, port, "features.packed", "off", "it has no packed virtqueues",
-				  reterr);
+		return refuse(m, port, UML, "features.packed", "off", "it has no packed virtqueues",
+			      reterr);
 	if (port->iommu)
-		return refuse_uml(m, port, "features.iommu", "off",
-				  "its driver would use an IOMMU that it does not have", reterr);
-	if (port->ctrl_vq)
-		return refuse_uml(
-			m, port, "features.ctrl_vq", "off",
-			"nobody serves its control virtqueue, its driver would wait for ever",
-			reterr);
-	if (port->queue_pairs > 1)
-		return refuse_uml(m, port, "queues", "1", "it has one queue pair", reterr);
+		return refuse(m, port, UML, "features.iommu", "off",
+			      "its driver would use an IOMMU that it does not have", reterr);
+	if (port->queue_pairs > 1 && !port->ctrl_vq)
+		return refuse(m, port, UML, "features.ctrl_vq", "on",
+			      "without it it has one queue pair", reterr);
 	if (port->mode == TQ_PORT_CLIENT)
-		return refuse_uml(m, port, "mode", "server", "it connects and cannot listen",
-				  reterr);
+		return refuse(m, port, UML, "mode", "server", "it connects and cannot listen",
+			      reterr);
 	if (strpbrk(port->socket_path, ": "))
-		return refuse_uml(m, port, "socket", "NAME.sock",
-				  "its command line ends a path at : and blanks", reterr);
+		return refuse(m, port, UML, "socket", "NAME.sock",
+			      "its command line ends a path at : and blanks", reterr);
 	LINE(t, "virtio_uml.device=%s:1\n", port->socket_path);
 	NOTE(t, "Start it with TMPDIR=/dev/shm (its memory file is shared with tqosd) and "
 		"mem=SIZE.\n");
-	if (port->mac_set)
+	if (port->mac_set && !port->ctrl_vq)
 		NOTE(t, "The guest must set the port's address: ip link set eth0 address %s\n",
 		     t->mac);
 	return 0;
@@ -232,6 +229,11 @@ int tq_vm_lines(const struct tq_model *m, const struct tq_port_conf *port,
 {
 	*ret_text = (struct tq_vm_text){ 0 };
 	choose_mac(port, ret_text);
+	/* QEMU has a control queue and a configuration space of its own; 7.2 may crash when it is
+	 * offered another. */
+	if (ask->kind != TQ_VM_UML && port->ctrl_vq)
+		return refuse(m, port, "QEMU", "features.ctrl_vq", "off",
+			      "it has a control virtqueue of its own", reterr);
 	switch (ask->kind) {
 	case TQ_VM_QEMU:
 		qemu(m, port, ask, ret_text);

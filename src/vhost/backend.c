@@ -120,6 +120,10 @@ void tq_vu_int_drop_call(struct vu_ring *r)
 static bool ring_wanted(const struct tq_vu_backend *c, const struct vu_ring *r)
 {
 	const struct tq_memtab *t = c->next ? c->next : c->cur;
+	const uint32_t i = (uint32_t)(r - c->ring);
+
+	if (i < 2 * c->conf.queue_pairs && i >= 2 * c->pairs_used)
+		return false;
 
 	return !c->closing && c->features_set && r->size && r->addressed && r->enabled &&
 	       r->kick_known && t && tq_vu_int_ring_in(c, r, &t->mem);
@@ -196,6 +200,8 @@ static void start_ring(struct tq_vu_backend *c, uint32_t i)
 	int rc;
 
 	r->running = true;
+	if (i % 2)
+		tq_vu_int_ring_resumes(c, r->base);
 	rc = c->ops->ring_start(c->ctx, i, &conf);
 	if (rc < 0) {
 		r->running = false;
@@ -385,6 +391,15 @@ void tq_vu_log_switched(struct tq_vu_backend *c)
 	continue_from_outside(c);
 }
 
+void tq_vu_use_pairs(struct tq_vu_backend *c, uint32_t n)
+{
+	tq_verify(c->conf.ctrl_vq && n >= 1 && n <= c->conf.queue_pairs);
+	if (n == c->pairs_used || c->dead)
+		return;
+	c->pairs_used = n;
+	continue_from_outside(c);
+}
+
 void tq_vu_iotlb_changed(struct tq_vu_backend *c)
 {
 	tq_verify(c->iotlb_changing);
@@ -503,14 +518,17 @@ static bool conf_ok(const struct tq_vu_conf *conf)
 	       conf->mtu >= TQ_MTU_MIN && conf->mtu <= TQ_MTU_MAX &&
 	       !(conf->features &
 		 ~(tq_vu_features_served(conf->queue_pairs, true, true) |
-		   tq_vu_features_offload(true, true) | TQ_BIT64(TQ_VIRTIO_F_ACCESS_PLATFORM))) &&
-	       !(conf->protocol_features & ~tq_vu_protocol_features_served());
+		   tq_vu_features_offload(true, true) | TQ_BIT64(TQ_VIRTIO_F_ACCESS_PLATFORM) |
+		   (conf->ctrl_vq ? tq_vu_features_ctrl(true) : 0))) &&
+	       !(conf->protocol_features & ~(tq_vu_protocol_features_served() |
+					     (conf->ctrl_vq ? tq_vu_protocol_features_ctrl() : 0)));
 }
 
 int tq_vu_new(const struct tq_vu_conf *conf, const struct tq_vu_ops *ops, void *ctx, int sock_fd,
 	      uint64_t now_ns, struct tq_vu_backend **ret)
 {
 	struct tq_vu_backend *c;
+	uint32_t n_rings;
 	int flags;
 
 	if (!conf_ok(conf))
@@ -518,7 +536,8 @@ int tq_vu_new(const struct tq_vu_conf *conf, const struct tq_vu_ops *ops, void *
 	flags = fcntl(sock_fd, F_GETFL);
 	if (flags < 0 || fcntl(sock_fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -errno;
-	c = calloc(1, sizeof(*c) + 2 * conf->queue_pairs * sizeof(c->ring[0]));
+	n_rings = 2 * conf->queue_pairs + conf->ctrl_vq;
+	c = calloc(1, sizeof(*c) + n_rings * sizeof(c->ring[0]));
 	if (!c)
 		return -ENOMEM;
 	c->conf = *conf;
@@ -527,7 +546,8 @@ int tq_vu_new(const struct tq_vu_conf *conf, const struct tq_vu_ops *ops, void *
 	c->fd = sock_fd;
 	c->backend_req_fd = -1;
 	c->now_ns = now_ns;
-	c->n_rings = 2 * conf->queue_pairs;
+	c->n_rings = n_rings;
+	c->pairs_used = conf->queue_pairs;
 	for (uint32_t i = 0; i < c->n_rings; i++) {
 		c->ring[i].kick_fd = -1;
 		c->ring[i].call_fd = -1;
@@ -574,7 +594,7 @@ void tq_vu_info(const struct tq_vu_backend *c, struct tq_vu_info *ret)
 		.closing = c->closing,
 		.poisoned = tq_map_poisoned(&c->poison),
 		.mtu = c->mtu,
-		.n_rings = c->n_rings,
+		.n_rings = 2 * c->conf.queue_pairs,
 		.n_running = n_running(c),
 		.n_regions = c->cur ? c->cur->mem.n : 0,
 		.log_bytes = c->log_set ? c->log_set->file->size_bytes : 0,
@@ -595,7 +615,7 @@ void tq_vu_info(const struct tq_vu_backend *c, struct tq_vu_info *ret)
 		ret->mem_bytes += c->cur->region[i].size_bytes;
 		ret->n_unsealed += !c->cur->file[i].sealed;
 	}
-	for (uint32_t i = 0; i < c->n_rings; i++) {
+	for (uint32_t i = 0; i < ret->n_rings; i++) {
 		const struct vu_ring *r = &c->ring[i];
 
 		ret->ring[i] = (struct tq_vu_ring_info){ .running = r->running,

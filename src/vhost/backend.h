@@ -71,6 +71,10 @@ struct tq_vu_conf {
 	uint64_t features;
 	uint64_t protocol_features; /* offered, within tq_vu_protocol_features_served() */
 	struct tq_mapper *mapper;   /* may be NULL: mmap and munmap inline */
+	/* The front-end has no model of the device: ring 2 x queue_pairs is the control virtqueue,
+	 * and the configuration space is ours. */
+	bool ctrl_vq;
+	uint8_t mac[6]; /* in the configuration space; all zero: none */
 };
 
 /* What to offer in this version (dataplane.md section 7). MQ only for queue_pairs > 1, MTU and
@@ -80,6 +84,9 @@ uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key, bool packed_k
 /* To be added when the port's policy allows: checksums, and with them segmentation. */
 uint64_t tq_vu_features_offload(bool csum, bool tso);
 uint64_t tq_vu_protocol_features_served(void);
+/* What comes on top with conf.ctrl_vq. */
+uint64_t tq_vu_features_ctrl(bool has_mac);
+uint64_t tq_vu_protocol_features_ctrl(void);
 
 /* What a ring starts with. */
 struct tq_vu_ring_conf {
@@ -169,6 +176,10 @@ void tq_vu_iotlb_changed(struct tq_vu_backend *c);
 /* Ask the front-end where a page leads, without waiting for the answer, which may not come: it does
  * not read, or gave no channel. */
 void tq_vu_iotlb_miss(struct tq_vu_backend *c, uint64_t iova, uint8_t perm);
+/* With ctrl_vq, what the guest said there: only the first n pairs run from now on (1 after a reset,
+ * where MQ was acked); it has announced itself. */
+void tq_vu_use_pairs(struct tq_vu_backend *c, uint32_t n);
+void tq_vu_announced(struct tq_vu_backend *c);
 /* End it: rings are stopped first, closed() comes when they are. Repeated calls do nothing. text
  * may be NULL. */
 void tq_vu_close(struct tq_vu_backend *c, const char *text);

@@ -72,6 +72,7 @@ struct tq_vu_backend {
 	bool in_work;
 	bool failed; /* answer it with a failure */
 	uint64_t reply_u64;
+	struct tq_vu_config reply_config;
 	/* life cycle */
 	bool busy; /* inside one of our functions: completions are only noted */
 	bool closing, dead;
@@ -83,7 +84,9 @@ struct tq_vu_backend {
 	struct tq_vu_reader reader;
 	struct tq_vu_writer writer;
 	char text[VU_TEXT_BYTES];
-	uint32_t n_rings;
+	uint32_t pairs_used; /* of conf.queue_pairs */
+	bool announce;       /* the guest is asked to, until it says that it has */
+	uint32_t n_rings;    /* the control virtqueue included */
 	struct vu_ring ring[];
 };
 
@@ -128,6 +131,13 @@ int tq_vu_int_iotlb_follow(struct tq_vu_backend *c);
 bool tq_vu_int_iotlb_settle(struct tq_vu_backend *c, bool any_running);
 /* Nothing holds any more; no ring runs. */
 void tq_vu_int_iotlb_clear(struct tq_vu_backend *c);
+
+/* ---- backend_ctrl.c ---- */
+void tq_vu_int_get_config(struct tq_vu_backend *c, const union tq_vu_payload *p);
+void tq_vu_int_set_config(struct tq_vu_backend *c, const union tq_vu_payload *p);
+void tq_vu_int_ring_resumes(struct tq_vu_backend *c, uint32_t base);
+/* Features are new, or gone. */
+void tq_vu_int_reset_ctrl(struct tq_vu_backend *c);
 
 /* The mapper has finished a table: continue. */
 void tq_vu_int_mapped(struct tq_vu_backend *c);

@@ -145,6 +145,7 @@ static void set_features(struct tq_vu_backend *c, const union tq_vu_payload *p)
 		tq_vu_int_end(c, TQ_VU_END_SYSTEM, "out of memory");
 		return;
 	}
+	tq_vu_int_reset_ctrl(c);
 	/* An index of the other kind means nothing. */
 	for (uint32_t i = 0; i < c->n_rings && was_packed != tq_vu_int_is_packed(c); i++)
 		c->ring[i].base = c->ring[i].set_base = was_packed ? 0 : VU_PACKED_BASE_FRESH;
@@ -582,6 +583,8 @@ static const serve_fn serve[TQ_VU_REQ_N] = {
 	[TQ_VU_GET_MAX_MEM_SLOTS] = get_max_mem_slots,
 	[TQ_VU_ADD_MEM_REG] = add_mem_reg,
 	[TQ_VU_REM_MEM_REG] = rem_mem_reg,
+	[TQ_VU_GET_CONFIG] = tq_vu_int_get_config,
+	[TQ_VU_SET_CONFIG] = tq_vu_int_set_config,
 	[TQ_VU_SET_STATUS] = set_status,
 	[TQ_VU_GET_STATUS] = get_status,
 };
@@ -661,6 +664,7 @@ static void reset_rings(struct tq_vu_backend *c)
 	c->features = 0;
 	c->features_set = false;
 	(void)tq_vu_int_iotlb_follow(c); /* frees */
+	tq_vu_int_reset_ctrl(c);
 	c->status = 0;
 	c->mtu = 0;
 }
@@ -703,10 +707,18 @@ void tq_vu_int_answer(struct tq_vu_backend *c)
 			reply.state.index = index;
 			reply.state.num = c->ring[index].base;
 			send = true;
+		} else if (info->reply == TQ_VU_REPLY_CONFIG) {
+			reply.config = c->reply_config;
+			hdr.size_bytes = m->hdr.size_bytes;
+			send = true;
 		} else if (info->reply == TQ_VU_REPLY_EMPTY && !send) {
 			hdr.size_bytes = 0;
 			send = true;
 		}
+	}
+	if (c->failed && info && info->reply == TQ_VU_REPLY_CONFIG) {
+		hdr.size_bytes = 0;
+		send = true;
 	}
 	c->in_work = false;
 	tq_vu_reader_next(&c->reader);

@@ -19,6 +19,7 @@
 #define MQ TQ_VU_PF_MQ
 #define LOG_SHMFD TQ_VU_PF_LOG_SHMFD
 #define RARP TQ_VU_PF_RARP
+#define CONFIG TQ_VU_PF_CONFIG
 #define NET_MTU TQ_VU_PF_NET_MTU
 #define BACKEND_REQ TQ_VU_PF_BACKEND_REQ
 #define RESET_DEVICE TQ_VU_PF_RESET_DEVICE
@@ -72,6 +73,9 @@ bool tq_vu_size_ok(const struct tq_vu_req_info *info, uint32_t size_bytes)
 	case TQ_VU_PAYLOAD_MEM:
 		return size_bytes > table_head && size_bytes <= sizeof(struct tq_vu_mem_table) &&
 		       (size_bytes - table_head) % sizeof(struct tq_vu_region) == 0;
+	case TQ_VU_PAYLOAD_CONFIG:
+		return size_bytes >= TQ_VU_CONFIG_HDR_BYTES &&
+		       size_bytes <= sizeof(struct tq_vu_config);
 	case TQ_VU_PAYLOAD_LOG:
 		return size_bytes == sizeof(uint64_t) || size_bytes == sizeof(struct tq_vu_log);
 	case TQ_VU_PAYLOAD_IOTLB:

@@ -30,6 +30,7 @@ enum tq_vu_payload_kind {
 	TQ_VU_PAYLOAD_MEMREG,
 	TQ_VU_PAYLOAD_LOG,
 	TQ_VU_PAYLOAD_IOTLB,
+	TQ_VU_PAYLOAD_CONFIG,
 	TQ_VU_PAYLOAD_ANY,
 };
 enum tq_vu_reply_kind {
@@ -37,6 +38,7 @@ enum tq_vu_reply_kind {
 	TQ_VU_REPLY_U64,
 	TQ_VU_REPLY_STATE,
 	TQ_VU_REPLY_EMPTY,
+	TQ_VU_REPLY_CONFIG,
 };
 /* Besides these, tq_vu_req_info.proto holds a protocol feature bit number (0 to 63). */
 enum { TQ_VU_PROTO_ALWAYS = 64, TQ_VU_PROTO_OFFER30, TQ_VU_PROTO_BIT30, TQ_VU_PROTO_ABSENT };

@@ -25,6 +25,7 @@
 #define TQ_VU_PF_REPLY_ACK 3
 #define TQ_VU_PF_NET_MTU 4
 #define TQ_VU_PF_BACKEND_REQ 5
+#define TQ_VU_PF_CONFIG 9
 #define TQ_VU_PF_RESET_DEVICE 13
 #define TQ_VU_PF_CONFIGURE_MEM_SLOTS 15
 #define TQ_VU_PF_STATUS 16
@@ -116,6 +117,17 @@ struct tq_vu_iotlb {
 };
 static_assert(sizeof(struct tq_vu_iotlb) == 32, "wire format");
 
+#define TQ_VU_CONFIG_MAX 256
+#define TQ_VU_CONFIG_HDR_BYTES 12
+struct tq_vu_config {
+	uint32_t offset_bytes;
+	uint32_t size_bytes; /* of data */
+	uint32_t flags;
+	uint8_t data[TQ_VU_CONFIG_MAX];
+};
+static_assert(sizeof(struct tq_vu_config) == TQ_VU_CONFIG_HDR_BYTES + TQ_VU_CONFIG_MAX,
+	      "wire format");
+
 union tq_vu_payload {
 	uint64_t u64;
 	struct tq_vu_vring_state state;
@@ -124,6 +136,7 @@ union tq_vu_payload {
 	struct tq_vu_mem_reg mem_reg;
 	struct tq_vu_log log;
 	struct tq_vu_iotlb iotlb;
+	struct tq_vu_config config;
 	uint8_t bytes[TQ_VU_PAYLOAD_MAX];
 };
 

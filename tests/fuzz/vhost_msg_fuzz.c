@@ -62,13 +62,38 @@ static uint8_t next(struct run *r)
 	return r->pos < r->size ? r->data[r->pos++] : 0;
 }
 
+/* The same of requests about memory. */
+static uint32_t honest_mem(uint32_t request, uint8_t value, union tq_vu_payload *p,
+			   uint32_t *ret_bytes, int *ret_fds)
+{
+	const struct tq_vu_region region = { GPA, MEM_BYTES, USER, 0 };
+
+	ret_fds[0] = fds[FD_MEM];
+	*ret_bytes = 40;
+	switch (request) {
+	case TQ_VU_SET_MEM_TABLE:
+		p->mem = (struct tq_vu_mem_table){ .n = 1, .region = { region } };
+		p->mem.region[0].size_bytes -= 4096u * (value & 7);
+		return 1;
+	case TQ_VU_SET_LOG_BASE: /* with room for all of it, or not quite */
+		p->log = (struct tq_vu_log){ .size_bytes = MEM_BYTES >> (value & 7),
+					     .offset_bytes = value & 8 ? 4096 : 0 };
+		*ret_bytes = 16;
+		return 1;
+	default:
+		p->mem_reg.region = region;
+		p->mem_reg.region.gpa += (uint64_t)(value & 3) << 30;
+		p->mem_reg.region.user_addr += (uint64_t)(value & 3) << 30;
+		return request == TQ_VU_ADD_MEM_REG;
+	}
+}
+
 /* The payload an honest front-end would send; ring and value from the input. Returns the
  * descriptors it needs. */
 static uint32_t honest(struct run *r, uint32_t request, union tq_vu_payload *p, uint32_t *ret_bytes,
 		       int *ret_fds)
 {
 	const uint8_t ring = next(r) % 5, value = next(r);
-	const struct tq_vu_region region = { GPA, MEM_BYTES, USER, 0 };
 	const uint64_t at = USER + ring * 16384ULL;
 
 	*ret_bytes = 8;
@@ -82,25 +107,10 @@ static uint32_t honest(struct run *r, uint32_t request, union tq_vu_payload *p, 
 		p->u64 = r->conf.protocol_features;
 		return 0;
 	case TQ_VU_SET_MEM_TABLE:
-		p->mem = (struct tq_vu_mem_table){ .n = 1, .region = { region } };
-		p->mem.region[0].size_bytes -= 4096u * (value & 7);
-		*ret_bytes = 40;
-		ret_fds[0] = fds[FD_MEM];
-		return 1;
 	case TQ_VU_ADD_MEM_REG:
 	case TQ_VU_REM_MEM_REG:
-		p->mem_reg.region = region;
-		p->mem_reg.region.gpa += (uint64_t)(value & 3) << 30;
-		p->mem_reg.region.user_addr += (uint64_t)(value & 3) << 30;
-		*ret_bytes = 40;
-		ret_fds[0] = fds[FD_MEM];
-		return request == TQ_VU_ADD_MEM_REG;
-	case TQ_VU_SET_LOG_BASE: /* 64 bits for each page up to 5 GiB and beyond, or not quite */
-		p->log = (struct tq_vu_log){ .size_bytes = MEM_BYTES >> (value & 7),
-					     .offset_bytes = value & 8 ? 4096 : 0 };
-		*ret_bytes = 16;
-		ret_fds[0] = fds[FD_MEM];
-		return 1;
+	case TQ_VU_SET_LOG_BASE:
+		return honest_mem(request, value, p, ret_bytes, ret_fds);
 	case TQ_VU_SET_LOG_FD:
 		*ret_bytes = 0;
 		return 1;
