@@ -158,10 +158,10 @@ static void grow(struct tq_deadlines *d, struct tq_deadline_pool *pool, struct t
 	}
 }
 
-void tq_deadline_insert(struct tq_deadlines *d, struct tq_deadline_pool *pool, struct tq_items it,
-			uint32_t i)
+void tq_deadline_insert_many(struct tq_deadlines *d, struct tq_deadline_pool *pool,
+			     struct tq_items it, uint32_t i)
 {
-	if (d->root == TQ_DEADLINE_NONE && d->n >= TQ_DEADLINE_LIST_MAX)
+	if (d->root == TQ_DEADLINE_NONE)
 		grow(d, pool, it);
 	d->n++;
 	if (d->root == TQ_DEADLINE_NONE) {
@@ -203,17 +203,12 @@ static void node_remove(struct tq_deadlines *d, struct tq_deadline_pool *pool, s
 	}
 }
 
-void tq_deadline_remove(struct tq_deadlines *d, struct tq_deadline_pool *pool, struct tq_items it,
-			uint32_t i)
+void tq_deadline_remove_many(struct tq_deadlines *d, struct tq_deadline_pool *pool,
+			     struct tq_items it, uint32_t i)
 {
 	bool first = d->first == i;
 
-	tq_assert(d->n > 0 && tq_deadline_has(tq_item_at(it, i)));
 	d->n--;
-	if (d->root == TQ_DEADLINE_NONE) {
-		tq_items_remove(it, &d->first, i);
-		return;
-	}
 	node_remove(d, pool, it, i);
 	if (d->root == TQ_DEADLINE_NONE) {
 		d->first = TQ_ITEM_NONE;

@@ -65,10 +65,35 @@ TQ_INLINE bool tq_deadline_has(const struct tq_item *a)
 	return a->slot != UINT32_MAX && (a->slot & TQ_DEADLINE_IN);
 }
 
+/* What is not a short list; not to be called from elsewhere. */
+void tq_deadline_insert_many(struct tq_deadlines *d, struct tq_deadline_pool *pool,
+			     struct tq_items it, uint32_t i);
+void tq_deadline_remove_many(struct tq_deadlines *d, struct tq_deadline_pool *pool,
+			     struct tq_items it, uint32_t i);
+
 /* The key of i is set, and it is nowhere. */
-void tq_deadline_insert(struct tq_deadlines *d, struct tq_deadline_pool *pool, struct tq_items it,
-			uint32_t i);
-void tq_deadline_remove(struct tq_deadlines *d, struct tq_deadline_pool *pool, struct tq_items it,
-			uint32_t i);
+TQ_INLINE void tq_deadline_insert(struct tq_deadlines *d, struct tq_deadline_pool *pool,
+				  struct tq_items it, uint32_t i)
+{
+	if (d->root != TQ_DEADLINE_NONE || d->n >= TQ_DEADLINE_LIST_MAX) {
+		tq_deadline_insert_many(d, pool, it, i);
+		return;
+	}
+	d->n++;
+	tq_item_at(it, i)->slot = TQ_DEADLINE_LIST;
+	tq_items_insert(it, &d->first, i);
+}
+
+TQ_INLINE void tq_deadline_remove(struct tq_deadlines *d, struct tq_deadline_pool *pool,
+				  struct tq_items it, uint32_t i)
+{
+	tq_assert(d->n > 0 && tq_deadline_has(tq_item_at(it, i)));
+	if (d->root != TQ_DEADLINE_NONE) {
+		tq_deadline_remove_many(d, pool, it, i);
+		return;
+	}
+	d->n--;
+	tq_items_remove(it, &d->first, i);
+}
 
 #endif
