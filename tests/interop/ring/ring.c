@@ -380,7 +380,8 @@ static bool run(uint32_t number, uint64_t features, uint64_t frames)
 	       features & TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) ? ", indirect" : "",
 	       features & TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) ? ", event index" : "",
 	       r->mergeable ? ", mergeable" : "", size);
-	printf("# %llu frames, %llu over several buffers; kicks %llu and %llu, calls %llu and %llu\n",
+	printf("# %llu frames, %llu over several buffers; "
+	       "kicks %llu and %llu, calls %llu and %llu\n",
 	       (unsigned long long)frames, (unsigned long long)r->n_merged,
 	       (unsigned long long)r->tx.n_kicks, (unsigned long long)r->rx.n_kicks,
 	       (unsigned long long)r->tx.n_calls, (unsigned long long)r->rx.n_calls);

@@ -81,8 +81,8 @@ class Guests(Row):
         # nc shuts down when its own input ends: a pipe nobody closes.
         b.run("[ -p /run/hold ] || mkfifo /run/hold")
         sink = b.start("sh -c 'nc -l -p 5002 <>/run/hold | sha256sum'")
-        b.run("i=0; until grep -q ':138A 0*:0000 0A' /proc/net/tcp /proc/net/tcp6 || [ $i = 200 ]; do "
-              "i=$((i + 1)); usleep 20000; done; [ $i != 200 ]")
+        b.run("i=0; until grep -q ':138A 0*:0000 0A' /proc/net/tcp /proc/net/tcp6 || "
+              "[ $i = 200 ]; do i=$((i + 1)); usleep 20000; done; [ $i != 200 ]")
         begin_s = time.monotonic()
         a.run(f"nc {ADDRESS[target]} 5002 < /run/file", 40)
         got = b.join(sink, 30).text.split()[0]
@@ -195,8 +195,9 @@ class Guests(Row):
 class Uml(Guests):
     name = "uml-6.1/we-listen"
     about = "User-Mode Linux 6.1, the package's kernel; it can only connect"
-    absent = {"move": "UML cannot be migrated", "queues": "UML has one queue pair: nobody tells its "
-              "driver of more without a control virtqueue"}
+    absent = {"move": "UML cannot be migrated",
+              "queues": "UML has one queue pair: nobody tells its driver of more without a "
+              "control virtqueue"}
     no_restart = "UML's driver gives its device up when the back-end closes"
     boot_s = 30
 

@@ -164,4 +164,5 @@ for version, kernel in (("7.2", "6.1"), ("10.0", "6.12")):
         "name": f"qemu-{version}/linux-{kernel}/intel-iommu", "program": QEMUS[version],
         "kernel": KERNELS[kernel], "about": "Linux's own driver behind intel-iommu",
         "client": True, "features": {"iommu": "on"}, "device_bits": ("ACCESS_PLATFORM",),
-        "device_options": BEHIND, "machine": IOMMU, "append": "intel_iommu=on iommu.passthrough=0"}))
+        "device_options": BEHIND, "machine": IOMMU,
+        "append": "intel_iommu=on iommu.passthrough=0"}))

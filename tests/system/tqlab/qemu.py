@@ -84,8 +84,8 @@ def start(lab, name, socket=None, mac="52:54:00:00:00:01", *, accel=None, listen
             "-display", "none", "-monitor", "none", *([] if may_reboot else ["-no-reboot"]),
             "-chardev", "stdio,id=con,signal=off", "-serial", "chardev:con",
             "-kernel", vmlinuz, "-initrd", image.initramfs(lab, mods, files, family),
-            "-append", f"console=ttyS0 quiet panic=-1 no_timer_check {append} tq_name={name} tq_modules=" +
-            ",".join(f"/modules/{image.inside(m)}" for m in mods)]
+            "-append", f"console=ttyS0 quiet panic=-1 no_timer_check {append} tq_name={name} "
+            "tq_modules=" + ",".join(f"/modules/{image.inside(m)}" for m in mods)]
     if socket:
         argv += net_args(socket, mac, listen=listen, queues=queues, offloads=offloads, ring=ring,
                          old_tcg=accel == "tcg" and version(lab, binary) < (10, 0),
