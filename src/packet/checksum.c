@@ -3,19 +3,19 @@
 
 #include "packet/checksum.h"
 
-/* 32-bit words are added into 64-bit lanes, so that no carry is lost and the compiler can use
- * vectors: the low and the high half of each lane on their own. */
-typedef uint64_t lanes __attribute__((vector_size(32)));
+#include <stdbool.h>
 
-#define STEP_BYTES (2 * sizeof(lanes))
+/* 32-bit words are added into 64-bit lanes, so that no carry is lost and one addition serves two
+ * words: the low and the high half of each lane on their own.  16 bytes are what a vector register
+ * of any x86-64 has; wider ones are spilled. */
+typedef uint64_t lanes __attribute__((vector_size(16)));
 
-static uint64_t lanes_sum(lanes v)
-{
-	return v[0] + v[1] + v[2] + v[3];
-}
+#define STEP_BYTES (4 * sizeof(lanes))
+
+static const lanes low_half = { 0xffffffff, 0xffffffff };
 
 /* Less than STEP_BYTES, which begin at an even byte. */
-TQ_INLINE uint64_t tail(uint8_t *to, const uint8_t *from, uint32_t len_bytes)
+TQ_INLINE uint64_t tail(uint8_t *to, const uint8_t *from, uint32_t len_bytes, bool copies)
 {
 	uint64_t sum = 0, word;
 
@@ -23,7 +23,7 @@ TQ_INLINE uint64_t tail(uint8_t *to, const uint8_t *from, uint32_t len_bytes)
 		memcpy(&word, from, 8);
 		sum += (word & 0xffffffff) + (word >> 32);
 		from += 8;
-		if (to) {
+		if (copies) {
 			memcpy(to, &word, 8);
 			to += 8;
 		}
@@ -33,38 +33,48 @@ TQ_INLINE uint64_t tail(uint8_t *to, const uint8_t *from, uint32_t len_bytes)
 		uint8_t byte = *(const volatile uint8_t *)&from[i];
 
 		word |= (uint64_t)byte << (8 * i);
-		if (to)
+		if (copies)
 			to[i] = byte;
 	}
 	return sum + (word & 0xffffffff) + (word >> 32);
 }
 
-TQ_INLINE uint64_t sum_copy(uint8_t *to, const uint8_t *from, uint32_t len_bytes)
+TQ_INLINE uint64_t sum_copy(uint8_t *to, const uint8_t *from, uint32_t len_bytes, bool copies)
 {
-	lanes low = { 0 }, high = { 0 }, a, b;
-	const lanes mask = { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff };
+	lanes low = { 0 }, high = { 0 }, more = { 0 }, more_high = { 0 };
 
 	for (; len_bytes >= STEP_BYTES; len_bytes -= STEP_BYTES) {
+		lanes a, b, c, d;
+
 		memcpy(&a, from, sizeof(a));
-		memcpy(&b, from + sizeof(a), sizeof(b));
-		if (to) {
+		memcpy(&b, from + 16, sizeof(b));
+		memcpy(&c, from + 32, sizeof(c));
+		memcpy(&d, from + 48, sizeof(d));
+		/* What was read, and not what may stand there now, is written and added. */
+		__asm__ volatile("" : "+x"(a), "+x"(b), "+x"(c), "+x"(d));
+		if (copies) {
 			memcpy(to, &a, sizeof(a));
-			memcpy(to + sizeof(a), &b, sizeof(b));
+			memcpy(to + 16, &b, sizeof(b));
+			memcpy(to + 32, &c, sizeof(c));
+			memcpy(to + 48, &d, sizeof(d));
 			to += STEP_BYTES;
 		}
-		low += (a & mask) + (b & mask);
+		low += (a & low_half) + (b & low_half);
 		high += (a >> 32) + (b >> 32);
+		more += (c & low_half) + (d & low_half);
+		more_high += (c >> 32) + (d >> 32);
 		from += STEP_BYTES;
 	}
-	return lanes_sum(low) + lanes_sum(high) + tail(to, from, len_bytes);
+	low += high + more + more_high;
+	return low[0] + low[1] + tail(to, from, len_bytes, copies);
 }
 
 uint64_t tq_csum_sum(const uint8_t *from, uint32_t len_bytes)
 {
-	return sum_copy(NULL, from, len_bytes);
+	return sum_copy(NULL, from, len_bytes, false);
 }
 
 uint64_t tq_csum_copy(uint8_t *to, const uint8_t *from, uint32_t len_bytes)
 {
-	return sum_copy(to, from, len_bytes);
+	return sum_copy(to, from, len_bytes, true);
 }
