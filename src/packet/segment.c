@@ -80,7 +80,7 @@ static bool parse(struct tq_frame *f)
 	const uint8_t *copy = f->copy;
 	uint32_t l3 = TQ_ETH_HDR_BYTES, l4, hdrs_bytes;
 	uint16_t type;
-	uint8_t proto = 0;
+	uint8_t proto = 0, kind;
 	bool v4, udp;
 
 	if (f->copy_bytes < TQ_ETH_HDR_BYTES + TQ_VLAN_TAG_BYTES)
@@ -98,8 +98,9 @@ static bool parse(struct tq_frame *f)
 	udp = f->offload & TQ_OFFLOAD_UDP;
 	if (proto != (udp ? PROTO_UDP : PROTO_TCP))
 		return false;
-	if (!(f->offload & (udp ? (v4 ? TQ_OFFLOAD_UDP4 : TQ_OFFLOAD_UDP6)
-				: (v4 ? TQ_OFFLOAD_TCP4 : TQ_OFFLOAD_TCP6))))
+	kind = udp ? (v4 ? TQ_OFFLOAD_UDP4 : TQ_OFFLOAD_UDP6)
+		   : (v4 ? TQ_OFFLOAD_TCP4 : TQ_OFFLOAD_TCP6);
+	if (!(f->offload & kind))
 		return false;
 	hdrs_bytes = l4 + (udp ? UDP_HDR_BYTES : TCP_HDR_BYTES);
 	if (hdrs_bytes > f->copy_bytes)
@@ -114,8 +115,8 @@ static bool parse(struct tq_frame *f)
 	o->l3_at = (uint8_t)l3;
 	o->l4_at = (uint8_t)l4;
 	o->hdrs_bytes = (uint8_t)hdrs_bytes;
-	if (udp) /* the sender's one bit stands for both */
-		f->offload &= (uint8_t) ~(v4 ? TQ_OFFLOAD_UDP6 : TQ_OFFLOAD_UDP4);
+	/* One kind from here on: a sender's bit for UDP stands for both. */
+	f->offload = (uint8_t)((f->offload & ~TQ_OFFLOAD_GSO) | kind);
 	return o->csum_start == l4 && o->csum_offset == (udp ? UDP_CSUM_AT : TCP_CSUM_AT);
 }
 
