@@ -98,6 +98,8 @@ class VirtioUser(Row):
             if want[name] and name not in got:
                 raise Skip(f"tqosd does not offer {name}, the front-end runs without")
             check(want[name] or name not in got, f"{name} negotiated, and nobody asked for it")
+        if self.vectorized and "vectorized" not in self.path_used():
+            raise Skip(f"DPDK has no vector path for these features: {self.path_used()}")
 
     def path_used(self):
         lines = [line for line in self.pmd.proc.log().splitlines()
@@ -113,8 +115,6 @@ class VirtioUser(Row):
             check(ports[name]["state"] == "running" and len(rings) >= 2,
                   f"{name}: {ports[name]['state']}, rings {rings}")
             check(self.pmd.link_up(i), f"testpmd says the link of port {i} is down")
-        if self.vectorized and "vectorized" not in self.path_used():
-            raise Skip(f"DPDK has no vector path for these features: {self.path_used()}")
         return f"{' '.join(ports['a']['features'])}; {self.path_used()}"
 
     def exchange(self):
