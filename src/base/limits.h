@@ -27,7 +27,7 @@
 #define TQ_VQ_SIZE_MIN 32
 #define TQ_VQ_SIZE_MAX 4096
 #define TQ_CHAIN_DESCS_MAX 128 /* hostile.md D01, D13 */
-#define TQ_MEM_REGIONS_MAX 32  /* CONFIGURE_MEM_SLOTS, dataplane.md section 7 */
+#define TQ_MEM_REGIONS_MAX 128 /* of one guest; what CONFIGURE_MEM_SLOTS is told */
 
 #define TQ_ETH_HDR_BYTES 14
 #define TQ_MTU_MIN 68

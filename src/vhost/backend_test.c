@@ -457,7 +457,7 @@ static void test_mem_slots(void **state)
 	pair_open_all(&p, 1);
 	assert_int_equal(tq_vu_front_attach(p.f), 0);
 	assert_int_equal(tq_vu_front_get_u64(p.f, TQ_VU_GET_MAX_MEM_SLOTS, &slots), 0);
-	assert_int_equal(slots, 32);
+	assert_int_equal(slots, TQ_MEM_REGIONS_MAX);
 	for (uint32_t k = 0; k < 200; k++) {
 		assert_int_equal(tq_vu_front_call(p.f, TQ_VU_ADD_MEM_REG, &extra, sizeof(extra),
 						  &fd, 1, NULL),

@@ -35,8 +35,9 @@
 #include "virtio/nethdr.h"
 #include "virtio/vring_packed.h"
 
-/* Pieces of one chain: its descriptors, and a cut wherever a buffer crosses two regions (D04). */
-#define TQ_VQ_CHAIN_SPANS_MAX (TQ_CHAIN_DESCS_MAX + TQ_MEM_REGIONS_MAX)
+/* Pieces of one chain: its descriptors, and a cut wherever a buffer crosses two regions (D04), or
+ * two ranges of an IOMMU, of which a frame of 64 KiB touches 18.  A chain of more is a bad one. */
+#define TQ_VQ_CHAIN_SPANS_MAX (TQ_CHAIN_DESCS_MAX + 32)
 
 /* A peeked receive buffer (one chain). */
 struct tq_vq_buf {
