@@ -489,13 +489,13 @@ static void test_mem_slots(void **state)
 			 0);
 	assert_int_equal(info(&p).n_running, 2);
 	send_frames(&p, 1, 2);
-	/* The 33rd is refused. */
-	for (uint32_t k = 1; k <= 32; k++) {
+	/* One more than there may be is refused. */
+	for (uint32_t k = 1; k <= TQ_MEM_REGIONS_MAX; k++) {
 		extra.region.gpa += 1ULL << 32;
 		extra.region.user_addr += 1ULL << 32;
 		assert_int_equal(tq_vu_front_call(p.f, TQ_VU_ADD_MEM_REG, &extra, sizeof(extra),
 						  &fd, 1, NULL),
-				 k < 32 ? 0 : -EREMOTEIO);
+				 k < TQ_MEM_REGIONS_MAX ? 0 : -EREMOTEIO);
 	}
 	send_frames(&p, 1, 1);
 	pair_close(&p);
