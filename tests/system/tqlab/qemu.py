@@ -62,6 +62,16 @@ def net_args(socket, mac, *, old_tcg, listen, queues, offloads, ring, device_opt
             "-device", device]
 
 
+def intel_iommu(unmaps, packed=False):
+    """Arguments of start() for a guest whose device is behind an emulated IOMMU; Linux takes back
+    what it has mapped at once ("strict") or now and then ("lazy")."""
+    return {"append": f"intel_iommu=on iommu.strict={int(unmaps == 'strict')}",
+            # Before the device; ATS is of PCI Express, not on the root complex.
+            "machine": ("-machine", "q35", "-device", "intel-iommu,intremap=off,device-iotlb=on",
+                        "-device", "pcie-root-port,id=rp0,chassis=1"),
+            "device_options": ",bus=rp0,iommu_platform=on,ats=on" + ",packed=on" * packed}
+
+
 def start(lab, name, socket=None, mac="52:54:00:00:00:01", *, accel=None, listen=False, queues=1,
           offloads=False, nice=0, cpus=None, memory_mb=256, smp=1, ring=256, extra=(),
           wrapper=(), program=None, kernel=None, files=(), modules=image.MODULES, append="",
