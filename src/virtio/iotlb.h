@@ -28,7 +28,7 @@
 #define TQ_IOTLB_ENTRIES_MAX 2048 /* of a port; neighbours that continue each other are one */
 #define TQ_IOTLB_MISSES_MAX 64    /* outstanding or refused, of a port */
 #define TQ_IOTLB_PAGE_BYTES 4096ULL
-#define TQ_IOTLB_ANSWER_NS 1000000000ULL
+#define TQ_IOTLB_ANSWER_NS 4000000000ULL /* below the 5 s of Linux's watchdog */
 #define TQ_IOTLB_REFUSE_NS 100000000ULL
 
 /* Permissions, as the protocol writes them. */
