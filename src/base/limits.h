@@ -15,7 +15,7 @@
 #define TQ_WORKERS_MAX 16
 #define TQ_TENANTS_MAX 1024
 #define TQ_PORTS_MAX 1024       /* VM ports; device links are counted apart */
-#define TQ_QUEUE_PAIRS_MAX 16   /* of one port */
+#define TQ_QUEUE_PAIRS_MAX 64   /* of one port */
 #define TQ_CLASSES_PORT_MAX 128 /* of one port */
 #define TQ_CLASSES_MAX 131072   /* of all ports */
 #define TQ_RULES_PORT_MAX 256   /* rules that put a port's frames into its classes */

@@ -94,7 +94,7 @@ static const struct {
 	{ "src 10.0.0", "\"src 10.0.0\" is not an address" },
 	{ "src 10.0.0.0/", "\"src 10.0.0.0/\" is not an address" },
 	{ "src 10.0.0.0/8 dst ::/0", "\"dst ::/0\" is of another IP version" },
-	{ "queue 16", "\"queue 16\" is not understood" },
+	{ "queue 64", "\"queue 64\" is not understood" },
 	{ "queue 1-2", "\"queue 1-2\" is not understood" },
 	{ "queue 1 dscp ef", "queue 1 stands beside other terms" },
 	{ "dscp ef queue 1", "queue 1 stands beside other terms" },

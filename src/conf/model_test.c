@@ -306,8 +306,8 @@ static const struct {
 	  "file name in /run/tqos/vhost" },
 	{ V "tenants: {red: {ports: {p: {socket: /run/tqos/control.sock}}}}\n",
 	  "t.yaml:2:37: tenants.red.ports.p.socket: is the control socket" },
-	{ V "tenants: {red: {ports: {p: {queues: 17}}}}\n",
-	  "t.yaml:2:37: tenants.red.ports.p.queues: 17 is above the greatest value 16" },
+	{ V "tenants: {red: {ports: {p: {queues: 65}}}}\n",
+	  "t.yaml:2:37: tenants.red.ports.p.queues: 65 is above the greatest value 64" },
 	{ V "tenants: {red: {ports: {p: {mode_bits: 0888}}}}\n",
 	  "t.yaml:2:40: tenants.red.ports.p.mode_bits: \"0888\" are not permissions (write "
 	  "three or four octal digits" },

@@ -162,7 +162,7 @@ struct tq_vport {
 	/* a guest receives, as snapshots say (where there is an uplink) */
 	bool here;
 	uint64_t here_ns; /* when that changed */
-	struct tq_vring ring[TQ_RINGS_MAX];
+	uint32_t n_rings; /* of ring[]; never shrinks */
 
 	/* attachment */
 	struct tq_attach *attach;      /* NULL: admin down */
@@ -188,6 +188,8 @@ struct tq_vport {
 	bool leaving_classes;                          /* any of them */
 	struct tq_port_sample *sample;                 /* [TQ_SAMPLES], NULL before the first */
 	uint64_t n_samples;                            /* taken; the last TQ_SAMPLES are kept */
+	/* Last: pages of rings that a port never had stay absent. */
+	struct tq_vring ring[TQ_RINGS_MAX];
 };
 TAILQ_HEAD(tq_vport_list, tq_vport);
 

@@ -62,7 +62,7 @@ static bool all_drained(const struct tq_control *c)
 	const struct tq_vport *p;
 
 	TAILQ_FOREACH(p, &c->ports, link) {
-		for (uint32_t i = 1; p->held && i < TQ_RINGS_MAX; i += 2) {
+		for (uint32_t i = 1; p->held && i < p->n_rings; i += 2) {
 			if (p->ring[i].at != TQ_VRING_STOPPED)
 				return false;
 		}
@@ -197,7 +197,7 @@ static void finish(struct tq_control *c)
 	/* Commands are carried out in order: everybody receives before anybody sends. */
 	TAILQ_FOREACH(p, &c->ports, link) {
 		p->held = false;
-		for (uint32_t i = 0; i < TQ_RINGS_MAX; i += 2)
+		for (uint32_t i = 0; i < p->n_rings; i += 2)
 			tq_vring_reconcile(&p->ring[i]);
 	}
 	TAILQ_FOREACH(p, &c->ports, link)

@@ -90,8 +90,6 @@ int tq_vport_new(struct tq_control *c, const char *tenant, const char *name,
 	p->iotlb.done = on_iotlb_changed;
 	p->iotlb.arg = p;
 	p->add.arg = p->del.arg = p->remap.arg = p->log.arg = p->announce.arg = p;
-	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++)
-		tq_vring_init(&p->ring[i], p, i);
 	*ret_vport = p;
 	return 0;
 }
@@ -125,7 +123,7 @@ bool tq_vport_is_quiet(const struct tq_vport *p)
 	if (p->add.pending || p->del.pending || p->remap.pending || p->log.pending ||
 	    p->announce.pending || p->iotlb.pending)
 		return false;
-	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
+	for (uint32_t i = 0; i < p->n_rings; i++) {
 		if (p->ring[i].at != TQ_VRING_STOPPED)
 			return false;
 	}
@@ -134,7 +132,7 @@ bool tq_vport_is_quiet(const struct tq_vport *p)
 
 void tq_vport_reconcile(struct tq_vport *p)
 {
-	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++)
+	for (uint32_t i = 0; i < p->n_rings; i++)
 		tq_vring_reconcile(&p->ring[i]);
 }
 
@@ -159,6 +157,10 @@ static void open_journal(struct tq_vport *p)
 void tq_vport_add(struct tq_vport *p, uint32_t worker)
 {
 	tq_verify(!p->added && !p->add.pending && p->port);
+	while (p->n_rings < 2 * p->port->n_pairs) {
+		tq_vring_init(&p->ring[p->n_rings], p, p->n_rings);
+		p->n_rings++;
+	}
 	open_journal(p);
 	p->worker = worker;
 	p->worker_left = false;
@@ -217,7 +219,7 @@ void tq_vport_attached(struct tq_vport *p)
 
 void tq_vport_detached(struct tq_vport *p, const char *text)
 {
-	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
+	for (uint32_t i = 0; i < p->n_rings; i++) {
 		tq_verify(!p->ring[i].lent && !p->ring[i].stop_asked);
 		p->ring[i].broken = p->ring[i].refused = false;
 	}
@@ -263,7 +265,7 @@ void tq_vport_fault(struct tq_vport *p, uint32_t ring, int fault)
 {
 	const char *why = tq_vq_fault_name((enum tq_vq_fault)fault);
 
-	tq_verify(ring < TQ_RINGS_MAX);
+	tq_verify(ring < p->n_rings);
 	/* It may have been stopped, and even started again, since the worker said so. */
 	if (p->ring[ring].at == TQ_VRING_STOPPED || p->ring[ring].at == TQ_VRING_STARTING)
 		return;
@@ -306,7 +308,7 @@ void tq_vport_check_here(struct tq_vport *p)
 	uint64_t now_ns = p->c->env.now_ns(p->c->env.ctx);
 	bool here = false;
 
-	for (uint32_t i = 0; i < TQ_RINGS_MAX; i += 2)
+	for (uint32_t i = 0; i < p->n_rings; i += 2)
 		here |= p->ring[i].lent;
 	if (here == p->here || (p->here_ns && now_ns - p->here_ns < HERE_GAP_NS))
 		return;
@@ -404,7 +406,7 @@ enum tq_port_state tq_vport_state(const struct tq_vport *p)
 		return TQ_PORT_ADMIN_DOWN;
 	if (p->quarantine[0] != '\0')
 		return TQ_PORT_QUARANTINED;
-	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
+	for (uint32_t i = 0; i < p->n_rings; i++) {
 		if (p->ring[i].lent && p->ring[i].at == TQ_VRING_RUNNING)
 			return TQ_PORT_RUNNING;
 	}

@@ -57,7 +57,7 @@ static void heal(struct tq_vring *r)
 	struct tq_vport *p = r->vport;
 
 	r->broken = false;
-	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
+	for (uint32_t i = 0; i < p->n_rings; i++) {
 		if (p->ring[i].broken)
 			return;
 	}
@@ -141,7 +141,7 @@ static void answer_stop(struct tq_vring *r)
 	r->stop_asked = false;
 	r->conf.kick_fd = r->conf.call_fd = -1;
 	r->conf.poisoned = NULL;
-	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++)
+	for (uint32_t i = 0; i < p->n_rings; i++)
 		any_lent |= p->ring[i].lent || p->ring[i].stop_asked;
 	if (!any_lent)
 		p->poisoned = NULL; /* the flag is the attachment's again */
@@ -200,7 +200,7 @@ void tq_vport_ring_stop(struct tq_vport *p, uint32_t ring)
 {
 	struct tq_vring *r = &p->ring[ring];
 
-	tq_verify(ring < TQ_RINGS_MAX && r->lent && !r->stop_asked);
+	tq_verify(ring < p->n_rings && r->lent && !r->stop_asked);
 	r->lent = false;
 	r->stop_asked = true;
 	tq_vring_reconcile(r);
@@ -212,7 +212,7 @@ void tq_vport_kick_replaced(struct tq_vport *p, uint32_t ring, int kick_fd, int 
 	struct tq_vring *r = &p->ring[ring];
 	bool worker_has = old_fd >= 0 && r->at != TQ_VRING_STOPPED && old_fd == r->worker_kick_fd;
 
-	tq_verify(ring < TQ_RINGS_MAX && r->lent);
+	tq_verify(ring < p->n_rings && r->lent);
 	r->conf.kick_fd = kick_fd;
 	if (r->at == TQ_VRING_RUNNING) {
 		/* A replacement that still waits for room was never seen by the worker. */
@@ -232,7 +232,7 @@ void tq_vport_call_replaced(struct tq_vport *p, uint32_t ring, int call_fd, enum
 	struct tq_vring *r = &p->ring[ring];
 	bool worker_has = old_fd >= 0 && r->at != TQ_VRING_STOPPED && old_fd == r->worker_call_fd;
 
-	tq_verify(ring < TQ_RINGS_MAX && r->lent);
+	tq_verify(ring < p->n_rings && r->lent);
 	r->conf.call_fd = call_fd;
 	r->conf.call_kind = kind;
 	if (r->at == TQ_VRING_RUNNING) {
@@ -251,7 +251,7 @@ static void clear_iotlb(struct tq_vport *p)
 {
 	static const struct tq_iotlb_change clear = { .op = TQ_IOTLB_CLEAR, .last = UINT64_MAX };
 
-	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
+	for (uint32_t i = 0; i < p->n_rings; i++) {
 		if (p->ring[i].lent && p->ring[i].conf.vq.iotlb)
 			(void)tq_iotlb_apply(p->ring[i].conf.vq.iotlb, &clear, 0);
 	}
@@ -260,7 +260,7 @@ static void clear_iotlb(struct tq_vport *p)
 void tq_vport_mem_switch(struct tq_vport *p, const struct tq_mem *mem)
 {
 	tq_verify(!p->switch_asked);
-	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
+	for (uint32_t i = 0; i < p->n_rings; i++) {
 		if (p->ring[i].lent)
 			p->ring[i].conf.vq.mem = mem;
 	}
@@ -284,7 +284,7 @@ void tq_vport_log_switch(struct tq_vport *p, const struct tq_vq_log *log)
 	static const struct tq_vq_log off;
 
 	tq_verify(!p->log_asked);
-	for (uint32_t i = 0; i < TQ_RINGS_MAX; i++) {
+	for (uint32_t i = 0; i < p->n_rings; i++) {
 		if (p->ring[i].lent)
 			p->ring[i].conf.vq.log = log ? log[i] : off;
 	}

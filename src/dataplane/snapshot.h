@@ -38,8 +38,11 @@
 #define TQ_CLASS_ID(port, slot) ((port)*TQ_CLASSES_PORT_MAX + (slot))
 /* A queue of the scheduler is a candidate of a virtqueue. There is one for each virtqueue, its
  * head; when a virtqueue offers a head for each class (lookahead), the candidates get ids behind
- * these, by virtqueue and class slot, and only visit() and tq_head_of() have to know. */
-#define TQ_QUEUE_ID(port, pair) ((port)*TQ_QUEUE_PAIRS_MAX + (pair))
+ * these, by virtqueue and class slot, and only visit() and tq_head_of() have to know.
+ * First pairs lie side by side: most ports have no other, and memory is touched page by page. */
+#define TQ_QUEUE_ID(port, pair) ((pair)*TQ_PORTS_MAX + (port))
+#define TQ_QUEUE_PORT(queue) ((queue) % TQ_PORTS_MAX)
+#define TQ_QUEUE_PAIR(queue) ((queue) / TQ_PORTS_MAX)
 #define TQ_QUEUES_MAX (TQ_PORTS_MAX * TQ_QUEUE_PAIRS_MAX)
 
 struct tq_snap_node {

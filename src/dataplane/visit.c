@@ -332,8 +332,8 @@ static void count_visit(struct tq_worker *w, struct tq_ring *ring, const struct 
 /* One visit: pull what the scheduler allows, then say where the ring belongs now. */
 static void visit(struct tq_worker *w, const struct tq_pick *pick, uint64_t *since)
 {
-	struct tq_port *port = w->port[pick->queue / TQ_QUEUE_PAIRS_MAX];
-	struct tq_ring *ring = port->tx[pick->queue % TQ_QUEUE_PAIRS_MAX];
+	struct tq_port *port = w->port[TQ_QUEUE_PORT(pick->queue)];
+	struct tq_ring *ring = port->tx[TQ_QUEUE_PAIR(pick->queue)];
 	struct visit v = { .pick = pick, .first = true };
 	uint64_t descs = ring->vq.stats.descs;
 	enum visit_end end;
@@ -381,7 +381,7 @@ void tq_run_visits(struct tq_worker *w)
 		if (result == TQ_PICK_SERVE)
 			visit(w, &pick, &since);
 		else
-			tq_lap(w, w->port[pick.queue / TQ_QUEUE_PAIRS_MAX], &since);
+			tq_lap(w, w->port[TQ_QUEUE_PORT(pick.queue)], &since);
 	}
 	w->more = true;
 }

@@ -28,6 +28,7 @@ struct kick_slot {
 struct tq_kickset {
 	int epoll_fd, bell_fd;
 	uint32_t n_slots, free_first;
+	uint32_t n_used; /* slots behind were never taken: their pages are not there */
 	uint32_t n_disarmed;
 	uint32_t n_ready; /* events seen by tq_kickset_wait() and not yet handed out */
 	struct epoll_event ready[EVENTS_MAX];
@@ -48,9 +49,7 @@ int tq_kickset_new(uint32_t slots, struct tq_kickset **ret_ks)
 	if (!ks)
 		return -ENOMEM;
 	ks->n_slots = slots;
-	for (uint32_t i = 0; i < slots; i++)
-		ks->slot[i].next_free = i + 1 < slots ? i + 1 : SLOT_NONE;
-	ks->free_first = slots ? 0 : SLOT_NONE;
+	ks->free_first = SLOT_NONE;
 	ks->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	ks->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ks->epoll_fd < 0 || ks->bell_fd < 0 ||
@@ -87,9 +86,12 @@ void tq_kickset_add(struct tq_kickset *ks, struct tq_ring *ring)
 	uint32_t i = ks->free_first;
 
 	ring->kick_slot = SLOT_NONE;
-	if (ring->kick_fd < 0 || i == SLOT_NONE)
+	if (ring->kick_fd < 0 || (i == SLOT_NONE && ks->n_used == ks->n_slots))
 		return;
-	ks->free_first = ks->slot[i].next_free;
+	if (i == SLOT_NONE)
+		i = ks->n_used++;
+	else
+		ks->free_first = ks->slot[i].next_free;
 	ks->slot[i].ring = ring;
 	ks->slot[i].disarmed = false;
 	ks->slot[i].count = 0;
@@ -125,7 +127,7 @@ void tq_kickset_del(struct tq_kickset *ks, struct tq_ring *ring)
 
 static void rearm_after_storm(struct tq_kickset *ks, uint64_t ms)
 {
-	for (uint32_t i = 0; i < ks->n_slots && ks->n_disarmed > 0; i++) {
+	for (uint32_t i = 0; i < ks->n_used && ks->n_disarmed > 0; i++) {
 		if (!ks->slot[i].disarmed || ks->slot[i].ms == ms)
 			continue;
 		/* ADD reports a readable fd at once: no kick is lost. Refused (no memory): again in
@@ -144,7 +146,7 @@ static struct tq_ring *slot_kicked(struct tq_kickset *ks, uint64_t data, uint64_
 	uint32_t i = (uint32_t)data;
 	struct kick_slot *slot;
 
-	if (i >= ks->n_slots)
+	if (i >= ks->n_used)
 		return NULL;
 	slot = &ks->slot[i];
 	if (!slot->ring || slot->generation != (uint32_t)(data >> 32)) {

@@ -52,7 +52,7 @@ static struct tq_ring *ring_new(struct tq_port *port, uint32_t pair, enum tq_vq_
 	ring->port = port;
 	ring->dir = (uint8_t)dir;
 	ring->index = (uint16_t)(2 * pair + (dir == TQ_VQ_TX ? 1 : 0));
-	ring->queue = port->id * TQ_QUEUE_PAIRS_MAX + pair;
+	ring->queue = pair * TQ_PORTS_MAX + port->id; /* TQ_QUEUE_ID() */
 	ring->call_fd = -1;
 	ring->kick_fd = -1;
 	ring->state = TQ_RING_STOPPED;
