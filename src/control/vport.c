@@ -384,6 +384,19 @@ void tq_vport_advance(struct tq_vport *p)
 	}
 }
 
+/* All receiving rings that the front-end has started so far run. */
+static bool receives(const struct tq_vport *p)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < p->n_rings; i += 2) {
+		if (p->ring[i].lent && p->ring[i].at != TQ_VRING_RUNNING)
+			return false;
+		any |= p->ring[i].lent;
+	}
+	return any;
+}
+
 bool tq_vport_resumes(const struct tq_vport *p)
 {
 	struct tq_attach_info info = { 0 };
@@ -393,7 +406,7 @@ bool tq_vport_resumes(const struct tq_vport *p)
 	if (!p->attach)
 		return true; /* not tried yet */
 	p->c->env.attach->info(p->attach, &info);
-	return info.connect_error == 0 && p->ring[0].at != TQ_VRING_RUNNING;
+	return info.connect_error == 0 && !receives(p);
 }
 
 enum tq_port_state tq_vport_state(const struct tq_vport *p)
