@@ -423,7 +423,7 @@ static void test_removed_in_any_state(void **state)
 }
 
 /* The daemon was restarted under running guests: what stands in r1's ring is for r2, which attaches
- * a moment later. After 100 ms nobody is waited for. */
+ * a moment later. After TQ_RESUME_NS nobody is waited for. */
 static void test_resume(void **state)
 {
 	static const struct {
@@ -459,7 +459,7 @@ static void test_resume(void **state)
 			rig_run(&rig, RIG_MS);
 			assert_int_equal(rig_received(r2), 1);
 		}
-		rig_run(&rig, 60 * RIG_MS);
+		rig_run(&rig, TQ_RESUME_NS);
 		tq_control_port_counters(rig.c, 0, &pc);
 		assert_int_equal(pc.tx_frames, 1);
 		assert_int_equal(pc.drops[TQ_DROP_RECEIVER_DOWN], row[i].dropped);

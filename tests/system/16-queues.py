@@ -30,13 +30,17 @@ def body(tap_, lab):
         flows = vufront.pair_result(run)["flows"]
         sums = {k: sum(f[k] for f in flows)
                 for k in ("sent", "received", "lost", "duplicated", "corrupt")}
-        # On a busy machine a port may be ready long before its peer: receiver_down then, by name.
         drops = daemon.stats().drops()
-        tap_.ok(running == 2 * n and sums["received"] > 0 and
-                sums["lost"] == sum(drops.values()) and
-                sums["duplicated"] + sums["corrupt"] == 0,
-                f"{n} pairs of 64 run, a kill loses and repeats nothing",
-                f"{running} rings, drops {drops}, " + ", ".join(f"{k} {v}" for k, v in sums.items()))
+        counts = ", ".join(f"{k} {v}" for k, v in sums.items())
+        title = f"{n} pairs of 64 run, a kill loses and repeats nothing"
+        counts = f"{running} rings, drops {drops}, {counts}"
+        good = running == 2 * n and sums["received"] > 0 and \
+            sums["duplicated"] + sums["corrupt"] == 0
+        # A port waits half a second for its peer at a start: then it is receiver_down.
+        if good and 0 < sums["lost"] == drops.get("receiver_down"):
+            tap_.skip(title, f"one port was ready more than 0.5 s before the other: {counts}")
+        else:
+            tap_.ok(good and sums["lost"] == 0, title, counts)
     daemon.stop()
 
 

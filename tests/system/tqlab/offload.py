@@ -36,12 +36,17 @@ def start(lab, daemon, kind, names):
     return guests
 
 
+def wait_listening(guest, port):
+    """A socket of an earlier connection has the port too: its state tells."""
+    guest.run(f"i=0; until grep -qE ':{port:04X} 0+:0000 0A' /proc/net/tcp /proc/net/tcp6; do "
+              "i=$((i + 1)); [ $i -lt 200 ] || exit 1; usleep 20000; done")
+
+
 def transfer(tap_, daemon, kind, guests, a, b):
     """A file from a to b; b computes the sum of what arrives and sends it back."""
     drops = daemon.stats().drops()
     job = guests[b].start("nc -l -p 7000 -e sha256sum")
-    guests[b].run("i=0; until grep -q ':1B58 ' /proc/net/tcp || [ $i = 100 ]; do i=$((i + 1)); "
-                  "usleep 20000; done")
+    wait_listening(guests[b], 7000)
     arrived = guests[a].run(f"nc {ADDRESS[b]} 7000 < /run/file", 60).text
     guests[b].join(job, 10, check=False)
     sent = guests[a].run("cat /run/sum").text
