@@ -50,11 +50,12 @@ static size_t layout(struct tq_sched *s, char *base)
 
 int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s)
 {
+	const uint32_t n_links = limits->links;
 	struct tq_sched *s;
 	uint32_t l;
 
 	if (limits->nodes == 0 || limits->nodes > LIMIT_MAX || limits->queues == 0 ||
-	    limits->queues > LIMIT_MAX || limits->links == 0 || limits->links > TQ_LINKS_MAX)
+	    limits->queues > LIMIT_MAX || n_links == 0 || n_links > TQ_LINKS_MAX)
 		return -EINVAL;
 	s = aligned_alloc(TQ_CACHE_LINE_BYTES, sizeof(*s));
 	if (!s)
@@ -63,7 +64,7 @@ int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s)
 	s->turn = &s->link[0].turn;
 	s->n_nodes = limits->nodes;
 	s->n_queues = limits->queues;
-	s->n_links = limits->links;
+	s->n_links = n_links;
 	s->drr = limits->order == TQ_SCHED_DRR;
 	s->link_due_ns = TQ_TIME_NEVER_NS;
 	tq_wheel_init(&s->timers);
@@ -81,7 +82,7 @@ int tq_sched_new(const struct tq_sched_limits *limits, struct tq_sched **ret_s)
 		return -ENOMEM;
 	}
 	layout(s, s->arena.base);
-	for (l = 0; l < s->n_links; l++) {
+	for (l = 0; l < n_links; l++) {
 		s->link[l].turn.queue = TQ_QUEUE_NONE;
 		s->link[l].due_ns = TQ_TIME_NEVER_NS;
 		memset(s->link[l].ahead.root, 0xff, sizeof(s->link[l].ahead.root));
