@@ -201,6 +201,8 @@ int tq_vport_new(struct tq_control *c, const char *tenant, const char *name,
 struct tq_vport *tq_vport_free(struct tq_vport *p);
 bool tq_vport_is_quiet(const struct tq_vport *p); /* no ring at the worker, nothing pending */
 void tq_vport_reconcile(struct tq_vport *p);
+/* A command about this port to its worker; op as for tq_op_send(), but for its command. */
+void tq_vport_send(struct tq_vport *p, struct tq_op *op, const struct tq_cmd *cmd);
 void tq_vport_add(struct tq_vport *p, uint32_t worker);
 void tq_vport_del(struct tq_vport *p);
 /* End the attachment; attach_next follows when the port is ready. */

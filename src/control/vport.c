@@ -154,6 +154,13 @@ static void open_journal(struct tq_vport *p)
 	tq_journal_port_use(p->journal, p->port);
 }
 
+void tq_vport_send(struct tq_vport *p, struct tq_op *op, const struct tq_cmd *cmd)
+{
+	op->cmd = *cmd;
+	op->cmd.port = p->port;
+	tq_op_send(p->c, p->worker, op);
+}
+
 void tq_vport_add(struct tq_vport *p, uint32_t worker)
 {
 	tq_verify(!p->added && !p->add.pending && p->port);
@@ -164,10 +171,7 @@ void tq_vport_add(struct tq_vport *p, uint32_t worker)
 	open_journal(p);
 	p->worker = worker;
 	p->worker_left = false;
-	memset(&p->add.cmd, 0, sizeof(p->add.cmd));
-	p->add.cmd.op = TQ_CMD_PORT_ADD;
-	p->add.cmd.port = p->port;
-	tq_op_send(p->c, worker, &p->add);
+	tq_vport_send(p, &p->add, &(struct tq_cmd){ .op = TQ_CMD_PORT_ADD });
 }
 
 void tq_vport_del(struct tq_vport *p)
@@ -175,10 +179,7 @@ void tq_vport_del(struct tq_vport *p)
 	tq_verify(p->added && tq_vport_is_quiet(p));
 	p->added = false;
 	p->worker_left = false;
-	memset(&p->del.cmd, 0, sizeof(p->del.cmd));
-	p->del.cmd.op = TQ_CMD_PORT_DEL;
-	p->del.cmd.port = p->port;
-	tq_op_send(p->c, p->worker, &p->del);
+	tq_vport_send(p, &p->del, &(struct tq_cmd){ .op = TQ_CMD_PORT_DEL });
 }
 
 /* ---- the attachment ---- */
@@ -251,11 +252,7 @@ bool tq_vport_announce(struct tq_vport *p, const uint8_t *mac)
 	    p->announce_tat_ns > now_ns + (ANNOUNCE_BURST - 1) * ANNOUNCE_GAP_NS)
 		return true; /* it was said just now */
 	p->announce_tat_ns = TQ_MAX(p->announce_tat_ns, now_ns) + ANNOUNCE_GAP_NS;
-	memset(&p->announce.cmd, 0, sizeof(p->announce.cmd));
-	p->announce.cmd.op = TQ_CMD_ANNOUNCE;
-	p->announce.cmd.port = p->port;
-	p->announce.cmd.mac = address;
-	tq_op_send(c, p->worker, &p->announce);
+	tq_vport_send(p, &p->announce, &(struct tq_cmd){ .op = TQ_CMD_ANNOUNCE, .mac = address });
 	tq_log_info("port", "%s: %02x:%02x:%02x:%02x:%02x:%02x is announced to its network",
 		    p->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	return true;

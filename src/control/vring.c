@@ -272,11 +272,7 @@ void tq_vport_mem_switch(struct tq_vport *p, const struct tq_mem *mem)
 		return;
 	}
 	p->switch_asked = true;
-	memset(&p->remap.cmd, 0, sizeof(p->remap.cmd));
-	p->remap.cmd.op = TQ_CMD_REMAP;
-	p->remap.cmd.port = p->port;
-	p->remap.cmd.mem = mem;
-	tq_op_send(p->c, p->worker, &p->remap);
+	tq_vport_send(p, &p->remap, &(struct tq_cmd){ .op = TQ_CMD_REMAP, .mem = mem });
 }
 
 void tq_vport_log_switch(struct tq_vport *p, const struct tq_vq_log *log)
@@ -293,11 +289,7 @@ void tq_vport_log_switch(struct tq_vport *p, const struct tq_vq_log *log)
 		return;
 	}
 	p->log_asked = true;
-	memset(&p->log.cmd, 0, sizeof(p->log.cmd));
-	p->log.cmd.op = TQ_CMD_LOG;
-	p->log.cmd.port = p->port;
-	p->log.cmd.log = log;
-	tq_op_send(p->c, p->worker, &p->log);
+	tq_vport_send(p, &p->log, &(struct tq_cmd){ .op = TQ_CMD_LOG, .log = log });
 }
 
 void tq_vport_iotlb_change(struct tq_vport *p, struct tq_iotlb *iotlb,
@@ -309,10 +301,6 @@ void tq_vport_iotlb_change(struct tq_vport *p, struct tq_iotlb *iotlb,
 		p->c->env.attach->iotlb_changed(p->attach);
 		return;
 	}
-	memset(&p->iotlb.cmd, 0, sizeof(p->iotlb.cmd));
-	p->iotlb.cmd.op = TQ_CMD_IOTLB;
-	p->iotlb.cmd.port = p->port;
-	p->iotlb.cmd.iotlb = iotlb;
-	p->iotlb.cmd.change = change;
-	tq_op_send(p->c, p->worker, &p->iotlb);
+	tq_vport_send(p, &p->iotlb,
+		      &(struct tq_cmd){ .op = TQ_CMD_IOTLB, .iotlb = iotlb, .change = change });
 }

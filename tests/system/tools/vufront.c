@@ -339,7 +339,9 @@ static void usage(FILE *to)
 	      "  --no-announce        pair: no broadcast after attaching\n"
 	      "  --mac-a MAC, --mac-b MAC\n"
 	      "  --sizes N[,N]...     load: bytes of frames, by turns (64)\n"
+	      "  --tso N              load: frames are TCP super-frames of segments of N bytes\n"
 	      "  --active N           load: pairs that send, the others are only attached (all)\n"
+	      "  --first N            load: number of the first port (0), of which addresses are made\n"
 	      "  --warmup MS          load: before the measurement (1000)\n"
 	      "  --one-way            load: only the first port of each pair sends\n"
 	      "  --probe N            load: the first pair is a flow of N frames/s of --size\n"
@@ -369,7 +371,9 @@ enum {
 	OPT_MAC_B,
 	OPT_LOAD,
 	OPT_SIZES,
+	OPT_TSO,
 	OPT_ACTIVE,
+	OPT_FIRST,
 	OPT_WARMUP,
 	OPT_ONE_WAY,
 	OPT_PROBE,
@@ -398,7 +402,9 @@ static const struct option options[] = {
 	{ "mac-b", required_argument, NULL, OPT_MAC_B },
 	{ "load", no_argument, NULL, OPT_LOAD },
 	{ "sizes", required_argument, NULL, OPT_SIZES },
+	{ "tso", required_argument, NULL, OPT_TSO },
 	{ "active", required_argument, NULL, OPT_ACTIVE },
+	{ "first", required_argument, NULL, OPT_FIRST },
 	{ "warmup", required_argument, NULL, OPT_WARMUP },
 	{ "one-way", no_argument, NULL, OPT_ONE_WAY },
 	{ "probe", required_argument, NULL, OPT_PROBE },
@@ -433,7 +439,7 @@ static bool parse_sizes(const char *text, struct vf_options *o)
 	snprintf(word, sizeof(word), "%s", text);
 	o->n_sizes = 0;
 	for (w = strtok_r(word, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
-		if (o->n_sizes == VF_SIZES_MAX || !parse_number(w, 60, 1522, &v))
+		if (o->n_sizes == VF_SIZES_MAX || !parse_number(w, 60, 65535, &v))
 			return false;
 		o->sizes_bytes[o->n_sizes++] = (uint32_t)v;
 	}
@@ -450,8 +456,13 @@ static bool take_load_option(struct vf_options *o, int opt, int *mode)
 		return true;
 	case OPT_SIZES:
 		return parse_sizes(optarg, o);
+	case OPT_TSO:
+		return parse_number(optarg, 256, 9000, &v) && (o->tso_bytes = (uint32_t)v);
 	case OPT_ACTIVE:
 		return parse_number(optarg, 1, 1024, &v) && (o->active_pairs = (uint32_t)v);
+	case OPT_FIRST:
+		o->first_port = parse_number(optarg, 0, 65532, &v) ? (uint32_t)v : 1;
+		return o->first_port % 2 == 0;
 	case OPT_WARMUP:
 		return parse_number(optarg, 1, 60000, &v) && (o->warmup_ms = (uint32_t)v);
 	case OPT_ONE_WAY:
@@ -514,10 +525,24 @@ static bool take_option(struct vf_options *o, int opt, int *mode)
 	}
 }
 
+static bool sizes_fit(const struct vf_options *o)
+{
+	const uint32_t least = o->tso_bytes ? 256 : 60, most = o->tso_bytes ? 65535 : 1522;
+
+	for (uint32_t i = 0; i < o->n_sizes; i++)
+		if (o->sizes_bytes[i] < least || o->sizes_bytes[i] > most)
+			return false;
+	return true;
+}
+
 static int run_mode(const struct vf_options *o, int mode, char **paths, int n)
 {
 	if (mode == OPT_HOLD && n >= 1)
 		return mode_hold(o, paths, n);
+	if (!sizes_fit(o)) {
+		fputs("tq-vufront: --sizes above 1522 need --tso, and then at least 256\n", stderr);
+		return 2;
+	}
 	if (mode == OPT_PAIR && n == 2)
 		return vf_mode_pair(o, paths[0], paths[1]);
 	if (mode == OPT_LOAD && n >= 2 && n % 2 == 0)

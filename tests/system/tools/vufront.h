@@ -17,6 +17,8 @@
 #include "vhost/listen.h"
 
 #define VF_SIZES_MAX 16
+#define VF_TSO_HDR_BYTES 54    /* Ethernet, IPv4, TCP */
+#define VF_TSO_FRAME_MAX 65600 /* with the net header, a multiple of a cache line */
 
 struct vf_options {
 	struct tq_vu_front_conf front;
@@ -34,7 +36,9 @@ struct vf_options {
 	uint8_t mac[2][6];
 	/* --load */
 	uint32_t sizes_bytes[VF_SIZES_MAX], n_sizes; /* of the loads' frames, by turns */
-	uint32_t active_pairs;                       /* that send; the others are only attached */
+	uint32_t tso_bytes;    /* of payload in a segment: frames are TCP super-frames; 0: UDP */
+	uint32_t active_pairs; /* that send; the others are only attached */
+	uint32_t first_port;   /* its number, of which addresses are made; even */
 	uint32_t warmup_ms;
 	uint64_t probe_frames_s; /* pair 0 is a paced flow; 0: a load like the others */
 	bool one_way;            /* only the first port of a pair sends */

@@ -30,6 +30,11 @@
 	(TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF) |                   \
 	 TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) | TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) |                   \
 	 TQ_BIT64(TQ_VHOST_USER_F_PROTOCOL_FEATURES))
+/* With --tso. */
+#define TSO_FEATURES                                                                               \
+	(TQ_VIRTIO_NET_FEATURES_CSUM | TQ_BIT64(TQ_VIRTIO_NET_F_HOST_TSO4) |                       \
+	 TQ_BIT64(TQ_VIRTIO_NET_F_GUEST_TSO4))
+#define TSO_SENDS (TQ_BIT64(TQ_VIRTIO_NET_F_CSUM) | TQ_BIT64(TQ_VIRTIO_NET_F_HOST_TSO4))
 #define PROTOCOL_FEATURES (TQ_BIT64(TQ_VU_PF_MQ) | TQ_BIT64(TQ_VU_PF_REPLY_ACK))
 #define PROBE_LATE_NS (100 * TQ_NS_PER_MS)
 
@@ -55,6 +60,7 @@ static void put_u16(uint8_t *p, uint32_t v)
 	p[1] = (uint8_t)v;
 }
 
+/* Ports have numbers from o->first_port on: those of their addresses. */
 static void put_mac(uint8_t *p, uint32_t port)
 {
 	static const uint8_t prefix[4] = { 0x52, 0x54, 0, 0x77 };
@@ -63,20 +69,19 @@ static void put_mac(uint8_t *p, uint32_t port)
 	put_u16(p + 4, port + 1);
 }
 
-static uint32_t ip_sum(const uint8_t *ip)
+/* Of an even number of bytes, behind a sum that is there; folded, not inverted. */
+static uint32_t sum16(const uint8_t *p, uint32_t n_bytes, uint32_t sum)
 {
-	uint32_t sum = 0;
-
-	for (int i = 0; i < 20; i += 2)
-		sum += (uint32_t)ip[i] << 8 | ip[i + 1];
+	for (uint32_t i = 0; i < n_bytes; i += 2)
+		sum += (uint32_t)p[i] << 8 | p[i + 1];
 	sum = (sum & 0xffff) + (sum >> 16);
-	return ~(sum + (sum >> 16)) & 0xffff;
+	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* UDP over IPv4 from one port to another, 10.77/16. */
-static void build(uint8_t *f, uint32_t size_bytes, uint32_t from, uint32_t to)
+/* Ethernet and IPv4 from one port to another, 10.77/16. */
+static void build_ip(uint8_t *f, uint32_t size_bytes, uint32_t from, uint32_t to, uint8_t protocol)
 {
-	uint8_t *ip = f + 14, *udp = f + 34;
+	uint8_t *ip = f + 14;
 
 	memset(f, 0, size_bytes);
 	put_mac(f, to);
@@ -85,34 +90,76 @@ static void build(uint8_t *f, uint32_t size_bytes, uint32_t from, uint32_t to)
 	ip[0] = 0x45;
 	put_u16(ip + 2, size_bytes - 14);
 	ip[8] = 64;
-	ip[9] = 17;
+	ip[9] = protocol;
 	put_u16(ip + 12, 10 << 8 | 77);
 	put_u16(ip + 14, from + 1);
 	put_u16(ip + 16, 10 << 8 | 77);
 	put_u16(ip + 18, to + 1);
-	put_u16(ip + 10, ip_sum(ip));
+	put_u16(ip + 10, ~sum16(ip, 20, 0));
+}
+
+static void build(uint8_t *f, uint32_t size_bytes, uint32_t from, uint32_t to)
+{
+	uint8_t *udp = f + 34;
+
+	build_ip(f, size_bytes, from, to, 17);
 	put_u16(udp, 9);
 	put_u16(udp + 2, 9);
 	put_u16(udp + 4, size_bytes - 34);
 }
 
+/* A TCP super-frame as a driver sends it: the checksum is that of the pseudo-header, the rest is
+ * left to the device (virtio 1.2 section 5.1.6.2). */
+static void build_tso(struct tq_virtio_net_hdr *hdr, uint8_t *f, uint32_t size_bytes,
+		      uint32_t segment_bytes, uint32_t from, uint32_t to)
+{
+	const uint32_t tcp_bytes = size_bytes - 34;
+	uint8_t *tcp = f + 34;
+
+	build_ip(f, size_bytes, from, to, 6);
+	put_u16(tcp, 9);
+	put_u16(tcp + 2, 9);
+	tcp[12] = 5 << 4;
+	tcp[13] = 0x10; /* ACK */
+	put_u16(tcp + 14, 0xffff);
+	put_u16(tcp + 16, sum16(f + 26, 8, 6 + tcp_bytes));
+	*hdr = (struct tq_virtio_net_hdr){ .flags = TQ_VIRTIO_NET_HDR_F_NEEDS_CSUM,
+					   .gso_type = TQ_VIRTIO_NET_HDR_GSO_TCPV4,
+					   .hdr_len = VF_TSO_HDR_BYTES,
+					   .gso_size = (uint16_t)segment_bytes,
+					   .csum_start = 34,
+					   .csum_offset = 16 };
+}
+
+static void build_load(const struct load *l, const struct tq_drv *d, uint8_t *buf, uint32_t bytes,
+		       uint32_t from)
+{
+	struct tq_virtio_net_hdr hdr;
+
+	if (!l->o->tso_bytes) {
+		build(buf + d->hdr_bytes, bytes, from, from ^ 1);
+		return;
+	}
+	build_tso(&hdr, buf + d->hdr_bytes, bytes, l->o->tso_bytes, from, from ^ 1);
+	memcpy(buf, &hdr, d->hdr_bytes);
+}
+
 /* A ring that sends: each buffer holds a frame, their sizes by turns. */
 static int fill_tx(const struct load *l, struct tq_drv *d, uint32_t from)
 {
-	uint8_t frame[2048];
+	static uint8_t frame[VF_TSO_FRAME_MAX]; /* for their sizes: all are built in place */
 	uint32_t largest = 0;
 	int rc;
 
 	for (uint32_t i = 0; i < l->o->n_sizes; i++)
 		largest = TQ_MAX(largest, l->o->sizes_bytes[i]);
-	build(frame, largest, from, from ^ 1);
 	rc = tq_drv_preset(d, frame, largest, NULL);
 	if (rc)
 		return rc;
 	for (uint32_t head = 0; head <= d->mask; head++) {
 		const uint32_t bytes = l->o->sizes_bytes[head % l->o->n_sizes];
 
-		build(tq_drv_buf(d, (uint16_t)head) + d->hdr_bytes, bytes, from, from ^ 1);
+		build_load(l, d, tq_drv_buf(d, (uint16_t)head), bytes, from);
 		d->desc[head].len = d->hdr_bytes + bytes;
 	}
 	return 0;
@@ -129,12 +176,19 @@ static int fill(const struct load *l, uint32_t i)
 			       tq_drv_rx_add(&f->drv[r], f->conf.buf_bytes, NULL) >= 0)
 				;
 		else
-			rc = r % 2 ? fill_tx(l, &f->drv[r], i)
+			rc = r % 2 ? fill_tx(l, &f->drv[r], l->o->first_port + i)
 				   : tq_drv_preset(&f->drv[r], NULL, 0, NULL);
 		tq_drv_irq_disable(&f->drv[r]);
 		tq_vu_front_kick(f, r);
 	}
 	return rc;
+}
+
+/* Super-frames only to whom has agreed to take them. */
+static bool may_send(const struct load *l, uint32_t i)
+{
+	return !l->o->tso_bytes || (l->o->one_way && i % 2) ||
+	       (l->port[i].e.f->features & TSO_SENDS) == TSO_SENDS;
 }
 
 static uint32_t run_port(struct load *l, struct port *p)
@@ -180,7 +234,7 @@ static void probe_send(struct load *l, uint64_t now_ns)
 				 tq_muldiv_u64(l->probe_sent, TQ_NS_PER_S, l->o->probe_frames_s);
 
 		if (!any)
-			build(frame, size_bytes, 0, 1);
+			build(frame, size_bytes, l->o->first_port, l->o->first_port + 1);
 		memcpy(frame + STAMP_AT, &at_ns, sizeof(at_ns));
 		if (tq_drv_tx_add(d, NULL, frame, size_bytes, NULL) < 0)
 			break;
@@ -299,7 +353,7 @@ static int open_ports(struct load *l, char *const *paths)
 		if (rc == 0)
 			rc = vf_end_attach(&l->port[i].e);
 		if (rc == 0 && i < l->n_active)
-			rc = fill(l, i);
+			rc = may_send(l, i) ? fill(l, i) : -EOPNOTSUPP;
 		if (rc < 0)
 			fprintf(stderr, "%s: %s\n", paths[i], strerror(-rc));
 	}
@@ -333,7 +387,9 @@ int vf_mode_load(const struct vf_options *options, char *const *paths, int n)
 			  .first = o->probe_frames_s ? 2 : 0 };
 	int rc;
 
-	o->front.features &= FEATURES;
+	o->front.features &= FEATURES | (o->tso_bytes ? TSO_FEATURES : 0);
+	if (o->tso_bytes)
+		o->front.buf_bytes = VF_TSO_FRAME_MAX;
 	o->front.protocol_features &= PROTOCOL_FEATURES;
 	l.port = calloc((size_t)n, sizeof(*l.port));
 	l.sample_ns = calloc(SAMPLES_MAX, sizeof(*l.sample_ns));

@@ -78,10 +78,11 @@ class FeatureMask:
 
 class Testpmd:
     """sockets: an even number of paths; client=True: the VMM listens and we connect and
-    reconnect. for_uml: with a FeatureMask in front of each socket."""
+    reconnect. for_uml: with a FeatureMask in front of each socket. tso: super-frames of a guest
+    go on as such."""
 
     def __init__(self, lab, sockets, *, client=False, cpu=None, queues=1, memory_mb=256, huge=False,
-                 for_uml=False, name="testpmd", args=()):
+                 for_uml=False, tso=False, name="testpmd", args=()):
         assert len(sockets) % 2 == 0
         self.lab, self.sockets, self.masks = lab, sockets, []
         cpu = cpus()[1] if cpu is None else cpu
@@ -94,7 +95,8 @@ class Testpmd:
                 self.masks.append(FeatureMask(path, f"{path}.raw"))
                 path = f"{path}.raw"
             argv += ["--vdev",
-                     f"net_vhost{i},iface={path},queues={queues},client={int(client)},tso=0"]
+                     f"net_vhost{i},iface={path},queues={queues},client={int(client)}"
+                     f",tso={int(tso)},legacy-ol-flags={int(tso)}"]
         argv += ["--", "--nb-cores=1", "--auto-start", "--forward-mode=io", "--stats-period", "1",
                  f"--rxq={queues}", f"--txq={queues}", "--no-flush-rx", "--total-num-mbufs=16384",
                  "--no-lsc-interrupt", *args]

@@ -16,10 +16,10 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 class Ovs:
     """sockets: an even number; the front-ends listen there (dpdkvhostuserclient), as OVS users
     do.  ingress: {port number: (rate_kbit_s, burst_kbit)}; egress: {port number: (cir_bytes_s,
-    cbs_bytes)}: the policers of OVS's documentation."""
+    cbs_bytes)}: the policers of OVS's documentation. tso: userspace TSO, off as OVS comes."""
 
     def __init__(self, lab, sockets, *, cpu=None, memory_mb=512, ingress=None, egress=None,
-                 huge=False, name="ovs"):
+                 huge=False, tso=False, name="ovs"):
         assert len(sockets) % 2 == 0
         self.lab, self.sockets = lab, [str(s) for s in sockets]
         self.dir = lab.dir / f"{name}.run"
@@ -34,7 +34,8 @@ class Ovs:
                    f'other_config:dpdk-extra="--no-pci -m {memory_mb} --no-telemetry '
                    f'{"" if huge else "--no-huge --legacy-mem "}'
                    f'--file-prefix {lab.dir.name}-{name}"',
-                   "other_config:per-port-memory=true")
+                   "other_config:per-port-memory=true",
+                   f"other_config:userspace-tso-enable={str(tso).lower()}")
         try:
             self.proc = lab.spawn(name, [DAEMON, self.db, "--no-chdir",
                                          f"--pidfile={self.dir / 'vswitchd.pid'}",
