@@ -341,7 +341,7 @@ static void usage(FILE *to)
 	      "  --sizes N[,N]...     load: bytes of frames, by turns (64)\n"
 	      "  --tso N              load: frames are TCP super-frames of segments of N bytes\n"
 	      "  --active N           load: pairs that send, the others are only attached (all)\n"
-	      "  --first N            load: number of the first port (0), of which addresses are made\n"
+	      "  --first N            load: number of the first port (0): for addresses\n"
 	      "  --warmup MS          load: before the measurement (1000)\n"
 	      "  --one-way            load: only the first port of each pair sends\n"
 	      "  --probe N            load: the first pair is a flow of N frames/s of --size\n"

@@ -7,6 +7,7 @@ flows of the table, or by MAC learning.
 import json
 import re
 
+from .backend import FeatureMask
 from .proc import Skip, cpus, tool, wait_for
 
 DAEMON = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
@@ -15,11 +16,12 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 class Ovs:
     """sockets: an even number; the front-ends listen there (dpdkvhostuserclient), as OVS users
-    do.  ingress: {port number: (rate_kbit_s, burst_kbit)}; egress: {port number: (cir_bytes_s,
-    cbs_bytes)}: the policers of OVS's documentation. tso: userspace TSO, off as OVS comes."""
+    do; for_uml: we listen (dpdkvhostuser), with a FeatureMask in front.  ingress: {port number:
+    (rate_kbit_s, burst_kbit)}; egress: {port number: (cir_bytes_s, cbs_bytes)}: the policers of
+    OVS's documentation. tso: userspace TSO, off as OVS comes."""
 
     def __init__(self, lab, sockets, *, cpu=None, memory_mb=512, ingress=None, egress=None,
-                 huge=False, tso=False, name="ovs"):
+                 huge=False, tso=False, for_uml=False, name="ovs"):
         assert len(sockets) % 2 == 0
         self.lab, self.sockets = lab, [str(s) for s in sockets]
         self.dir = lab.dir / f"{name}.run"
@@ -42,7 +44,9 @@ class Ovs:
                                          f"--unixctl={self.dir / 'ctl'}"], env=self.env)
         except FileNotFoundError:
             raise Skip("OVS-DPDK is not installed (package openvswitch-switch-dpdk)") from None
-        self._add_bridge(ingress or {}, egress or {})
+        self._add_bridge(ingress or {}, egress or {}, for_uml)
+        self.masks = [FeatureMask(s, self.dir / f"p{i}") for i, s in enumerate(self.sockets)
+                      if for_uml]
 
     def _start_db(self, name):
         db = self.dir / "conf.db"
@@ -63,11 +67,12 @@ class Ovs:
         return self.lab.run([tool("ovs-appctl", "openvswitch-common"), "-t", self.dir / "ctl",
                              *args], 10).stdout
 
-    def _add_bridge(self, ingress, egress):
+    def _add_bridge(self, ingress, egress, for_uml):
         self.vsctl("-t", "8", "add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")
         for i, path in enumerate(self.sockets):
-            self.vsctl("add-port", "br0", f"p{i}", "--", "set", "Interface", f"p{i}",
-                       "type=dpdkvhostuserclient", f"options:vhost-server-path={path}",
+            kind = ["type=dpdkvhostuser"] if for_uml else \
+                ["type=dpdkvhostuserclient", f"options:vhost-server-path={path}"]
+            self.vsctl("add-port", "br0", f"p{i}", "--", "set", "Interface", f"p{i}", *kind,
                        f"ofport_request={i + 1}")
             if i in ingress:
                 rate, burst = ingress[i]

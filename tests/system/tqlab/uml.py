@@ -41,9 +41,9 @@ def memory_dir():
     raise Skip("no writable tmpfs for guest memory (/dev/shm is not mounted)")
 
 
-def start(lab, name, *sockets, nice=0, memory="96M", cpus=None):
-    """Start a guest with a vNIC at each vhost-user socket (the backend must listen).  Returns at
-    once; call wait_ready()."""
+def start(lab, name, *sockets, nice=0, memory="96M", cpus=None, tap=None, wrapper=()):
+    """Start a guest with a vNIC at each vhost-user socket (the backend must listen), or one at a
+    tap device.  Returns at once; call wait_ready()."""
     linux = tool("linux.uml", "user-mode-linux")
     agent = lab.dir / "agent.sh"
     if not agent.exists():
@@ -52,14 +52,18 @@ def start(lab, name, *sockets, nice=0, memory="96M", cpus=None):
     load = lab.dir / "tqload"
     if not load.exists():
         shutil.copy(tqload(lab), load)
-    argv = [linux, f"mem={memory}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-            "con=null", "con0=fd:0,fd:1", "quiet", "printk.time=1", f"uml_dir={lab.dir}/uml/",
+    argv = [*wrapper, linux, f"mem={memory}", "root=/dev/root", "rootfstype=hostfs",
+            "rootflags=/", "ro", "con=null", "con0=fd:0,fd:1", "quiet", "printk.time=1", f"uml_dir={lab.dir}/uml/",
             f"umid={name}",
             *(f"virtio_uml.device={s}:1:{i}" for i, s in enumerate(sockets)),
+            *([f"vec0:transport=tap,ifname={tap},depth=128,gro=1"] if tap else []),
             f"init={agent}", f"tq_name={name}",
             "tq_modules=" + ",".join(modules()), f"tq_load={load}",
             f"tq_tick_ms={TICK_MS}",
             "tq_busybox=" + tool("busybox", "busybox-static")]
     proc = lab.spawn(f"uml-{name}", argv, pipes=True, nice=nice, cpus=cpus,
                      env={"TMPDIR": memory_dir()})
-    return Guest(name, proc)
+    guest = Guest(name, proc)
+    if tap:
+        guest.ifname = "vec0"
+    return guest
