@@ -15,6 +15,15 @@ static void start(struct rig *rig, const char *yaml)
 	assert_true(rig_settle(rig));
 }
 
+/* With both ports attached. */
+static void start_two(struct rig *rig, struct tq_attach **ret_r1, struct tq_attach **ret_r2)
+{
+	start(rig, TWO_PORTS);
+	*ret_r1 = rig_attach(rig, "r1", false);
+	*ret_r2 = rig_attach(rig, "r2", false);
+	rig_run(rig, RIG_MS);
+}
+
 static void test_traffic_and_status(void **state)
 {
 	struct tq_attach *r1, *r2;
@@ -190,10 +199,7 @@ static void test_mem_switch(void **state)
 	struct rig rig;
 
 	(void)state;
-	start(&rig, TWO_PORTS);
-	r1 = rig_attach(&rig, "r1", false);
-	r2 = rig_attach(&rig, "r2", false);
-	rig_run(&rig, RIG_MS);
+	start_two(&rig, &r1, &r2);
 	copy = r1->guest->mem;
 	rig.frozen[0] = true;
 	tq_vport_mem_switch(r1->owner, &copy);
@@ -218,10 +224,7 @@ static void test_log_switch(void **state)
 	struct rig rig;
 
 	(void)state;
-	start(&rig, TWO_PORTS);
-	r1 = rig_attach(&rig, "r1", false);
-	r2 = rig_attach(&rig, "r2", false);
-	rig_run(&rig, RIG_MS);
+	start_two(&rig, &r1, &r2);
 	assert_false(r2->owner->port->rx[0]->vq.is_logged);
 	rig.frozen[0] = true;
 	tq_vport_log_switch(r2->owner, log);
@@ -260,10 +263,7 @@ static void test_announce(void **state)
 	struct rig rig;
 
 	(void)state;
-	start(&rig, TWO_PORTS);
-	r1 = rig_attach(&rig, "r1", false);
-	r2 = rig_attach(&rig, "r2", false);
-	rig_run(&rig, RIG_MS);
+	start_two(&rig, &r1, &r2);
 	assert_false(tq_vport_announce(r1->owner, other));
 	rig_run(&rig, RIG_MS);
 	assert_int_equal(rig_received(r2), 0);

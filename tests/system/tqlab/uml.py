@@ -53,7 +53,8 @@ def start(lab, name, *sockets, nice=0, memory="96M", cpus=None, tap=None, wrappe
     if not load.exists():
         shutil.copy(tqload(lab), load)
     argv = [*wrapper, linux, f"mem={memory}", "root=/dev/root", "rootfstype=hostfs",
-            "rootflags=/", "ro", "con=null", "con0=fd:0,fd:1", "quiet", "printk.time=1", f"uml_dir={lab.dir}/uml/",
+            "rootflags=/", "ro", "con=null", "con0=fd:0,fd:1", "quiet", "printk.time=1",
+            f"uml_dir={lab.dir}/uml/",
             f"umid={name}",
             *(f"virtio_uml.device={s}:1:{i}" for i, s in enumerate(sockets)),
             *([f"vec0:transport=tap,ifname={tap},depth=128,gro=1"] if tap else []),
