@@ -35,6 +35,11 @@ def body(tap_, lab):
     tap_.ok("1 is not 2" in (kept / "failure.txt").read_text()
             and "asleep" in (kept / "sleeper.log").read_text()
             and not (out / "selftest-link").exists(), "the logs of a failure are kept")
+    report = out / "interop.json"
+    old = json.loads(report.read_text())
+    report.write_text(json.dumps(dict(old, commit="another")))
+    done = lab.run([RUNNER, "--resume", "--out", out, "selftest"], 35, check=False)
+    tap_.ok("[6/6, " in done.stdout, "--resume keeps nothing of another commit", done.stdout)
     done, _, _ = run(lab, "no-such-cell")
     tap_.equal(done.returncode, 2, "no cell of that name is exit code 2")
     name = "virtio-user/split-mrg-we-connect"
@@ -44,4 +49,4 @@ def body(tap_, lab):
 
 
 if __name__ == "__main__":
-    tap.main(body, plan=6, deadline_s=38)
+    tap.main(body, plan=7, deadline_s=38)

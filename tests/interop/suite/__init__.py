@@ -6,6 +6,7 @@ through; both are found by name.
 core      rows, columns, how a cell ends
 packages  what is unpacked from Debian packages and not installed
 pmd       dpdk-testpmd with commands on its stdin
+rxwait    virtio-user with receivers that sleep until an interrupt
 users     DPDK virtio-user: all ring variants, and DPDK's public test plans
 guests    Linux guests: UML, QEMU 7.2 and 10.0, kernels 6.1 and 6.12
 vfio      DPDK's virtio-pmd inside a guest

@@ -136,6 +136,7 @@ def _keep(lab, folder, text):
             pass
 
 
+TEXT_MAX = 300          # of a reason; failure.txt has all of it
 ERRORS = (Exception, subprocess.TimeoutExpired)
 
 
@@ -178,6 +179,7 @@ class _Runner:
                 lab.at_exit(_keep, lab, folder, traceback.format_exc())
                 self.close()
             first = (str(e).strip().splitlines() or [""])[0]
+            first = first if len(first) < TEXT_MAX else "..." + first[-TEXT_MAX:]
             return "FAIL", first if isinstance(e, Failed) else f"{type(e).__name__}: {first}"
 
     def run(self, columns):

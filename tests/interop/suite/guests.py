@@ -6,7 +6,7 @@
 """
 import time
 
-from tqlab import qemu, uml
+from tqlab import image, qemu, uml
 from tqlab.daemon import head
 from tqlab.proc import Timeout
 
@@ -27,17 +27,21 @@ class Guests(Row):
     queue_pairs = 1
     device_bits = ()        # features that must be negotiated, or the row is another one
     hold = "2ms"            # the default
+    no_restart = ""         # why it does not outlive ours
     boot_s = 120
 
     def config(self):
         ports = ""
-        words = ", ".join(f"{k}: {v}" for k, v in self.features.items())
         for name, mac in MACS.items():
+            words = ", ".join(f"{k}: {v}" for k, v in self.features_of(name).items())
             mode = f", mode: client, socket: {self.lab.dir}/{name}.sock" if self.client else ""
             ports += (f"      {name}: {{mac: \"{mac}\", queues: {self.queue_pairs}, hold: "
                       f"{self.hold}{mode}"
                       f"{', features: {' + words + '}' if words else ''}}}\n")
         return head() + f"tenants:\n  red:\n    ports:\n{ports}"
+
+    def features_of(self, _port):
+        return self.features
 
     def path(self, port):
         return self.lab.dir / f"{port}.sock" if self.client else self.daemon.socket(port)
@@ -186,7 +190,7 @@ class Guests(Row):
         return f"reached after it booted again; attaches {self.daemon.ports()['b']['attaches']}"
 
     def restart(self):
-        if not self.client:
+        if self.no_restart:
             raise Skip(self.no_restart)
         took_s = start_again(self.daemon, "a", "b")
         self.recounted = True
@@ -214,13 +218,47 @@ class Uml(Guests):
 row(Uml)
 
 
+class UmlCtrl(Uml):
+    """The device's configuration space and control virtqueue are ours: UML has none of its own."""
+    name = "uml-6.1/ctrl-vq"
+    about = "User-Mode Linux, the control virtqueue handed over to us, two queue pairs"
+    absent = {"move": "UML cannot be migrated"}
+    features, queue_pairs = {"ctrl_vq": "on"}, 2
+    device_bits = ("CTRL_VQ", "MQ", "MAC", "STATUS")
+
+    def queues(self):
+        return change_pairs(self, "/usr/sbin/ethtool")
+
+
+def change_pairs(self, ethtool):
+    """Pairs as Linux is told to use them; frames flow with each number."""
+    def running():
+        return sum(r["running"] for r in self.daemon.ports()["a"]["rings"] if r["enabled"])
+    seen = []
+    for pairs in (2, 1, 2):
+        self.guest["a"].run(f"{ethtool} -L eth0 combined {pairs}")
+        try:
+            wait_for(lambda n=2 * pairs: running() == n, 5, "rings")
+        except Timeout:
+            pass
+        seen.append((pairs, running()))
+        self.ping()
+    check(all(rings == 2 * pairs for pairs, rings in seen),
+          f"(pairs, rings that run): {seen}")
+    return f"(pairs, rings that run): {seen}"
+
+
+row(UmlCtrl)
+
+
 class Qemu(Guests):
     program, kernel = staticmethod(lambda: None), staticmethod(lambda: None)
     device_options = append = ""
     machine = ()
+    modules = image.MODULES
     absent = {}
-    no_restart = "QEMU as client without reconnect: the device is gone"
-    offer_offloads = False
+    reconnect = ",reconnect=1"      # s; where QEMU is the client
+    offload_guests = ()
     smp = 1
 
     def open(self):
@@ -231,18 +269,22 @@ class Qemu(Guests):
         return qemu.start(self.lab, name, self.path(port), MACS[port], listen=self.client,
                           queues=self.queue_pairs, smp=self.smp, may_reboot=True, nice=NICE,
                           program=self.made[0], kernel=self.made[1], accel="tcg",
-                          offloads=self.offer_offloads, device_options=self.device_options,
-                          machine=self.machine, append=self.append)
+                          offloads=port in self.offload_guests, modules=self.modules,
+                          device_options=self.device_options, machine=self.machine,
+                          append=self.append, reconnect=self.reconnect)
 
 
 QEMUS = {"7.2": staticmethod(lambda: None), "10.0": staticmethod(packages.qemu_10)}
+# 10.0 says that the old word is deprecated.
+RECONNECT = {"7.2": ",reconnect=1", "10.0": ",reconnect-ms=200"}
 KERNELS = {"6.1": staticmethod(lambda: None), "6.12": staticmethod(packages.kernel_6_12)}
 
 
 def make(version, kernel, name, about, **more):
     row(type("Qemu", (Qemu,), {
         "name": f"qemu-{version}/linux-{kernel}/{name}", "program": QEMUS[version],
-        "kernel": KERNELS[kernel], "about": f"QEMU {version}, Linux {kernel}: {about}", **more}))
+        "kernel": KERNELS[kernel], "about": f"QEMU {version}, Linux {kernel}: {about}",
+        "reconnect": RECONNECT[version], **more}))
 
 
 for v, k in (("7.2", "6.1"), ("7.2", "6.12"), ("10.0", "6.1"), ("10.0", "6.12")):
@@ -255,22 +297,8 @@ class Queues(Qemu):
     queue_pairs = smp = 2
     client = True
 
-    def running(self):
-        return sum(r["enabled"] and r["running"] for r in self.daemon.ports()["a"]["rings"])
-
     def queues(self):
-        seen = []
-        for pairs in (2, 1, 2):
-            self.guest["a"].run(f"ethtool -L eth0 combined {pairs}")
-            try:
-                wait_for(lambda n=2 * pairs: self.running() == n, 5, "rings")
-            except Timeout:
-                pass
-            seen.append((pairs, self.running()))
-            self.ping()
-        check(all(rings == 2 * pairs for pairs, rings in seen),
-              f"(pairs, rings that run): {seen}")
-        return f"(pairs, rings that run): {seen}"
+        return change_pairs(self, "ethtool")
 
 
 def make_queues(version, kernel, packed):
@@ -296,14 +324,31 @@ make("10.0", "6.12", "in-order", "IN_ORDER asked for, which QEMU 7.2 knows not",
 
 
 class Offloads(Qemu):
-    """Checksums and TSO offered by us and by QEMU; what b lacks is done by us."""
-    client = offer_offloads = True
+    """Checksums and TSO offered by us and by QEMU."""
+    client = True
+    offload_guests = ("a", "b")
     features = {"tso": "on"}
     device_bits = ("CSUM", "HOST_TSO4")
 
     def tso(self):
         self.offloads("on")
         return self.transfers()
+
+
+class Mixed(Offloads):
+    """a has them, b has not: super-frames to b are cut, what comes from b is of a wire."""
+    offload_guests = ("a",)
+
+    def tso(self):
+        plain = set(self.daemon.ports()["b"]["features"])
+        check(not plain & {"CSUM", "GUEST_CSUM", "HOST_TSO4", "GUEST_TSO4"},
+              f"b has offloads: {sorted(plain)}")
+        before = self.daemon.settled().port("a")
+        text = Offloads.tso(self)
+        after = self.daemon.settled().port("a")
+        cut = after["tx_segmented_frames"] - before["tx_segmented_frames"]
+        check(cut > 0, "no super-frame of a had to be cut")
+        return f"{text}; {cut} segments cut for b"
 
 
 class UmlOffloads(Uml):
@@ -314,8 +359,21 @@ class UmlOffloads(Uml):
     tso = Offloads.tso
 
 
+class UmlMixed(UmlOffloads):
+    name = "uml-6.1/tso-mixed"
+    about = "User-Mode Linux, offloads offered to one of the two"
+    tso = Mixed.tso
+
+    def features_of(self, port):
+        return {"tso": "on"} if port == "a" else {"csum": "off"}
+
+
 row(UmlOffloads)
+row(UmlMixed)
 for v, k in (("7.2", "6.1"), ("10.0", "6.12")):
     row(type("Offloads", (Offloads,), {
         "name": f"qemu-{v}/linux-{k}/tso", "program": QEMUS[v], "kernel": KERNELS[k],
         "about": "checksum and segmentation offloads"}))
+    row(type("Mixed", (Mixed,), {
+        "name": f"qemu-{v}/linux-{k}/tso-mixed", "program": QEMUS[v], "kernel": KERNELS[k],
+        "about": "offloads in one of the two guests"}))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright the tenant-qos authors
 """DPDK's virtio-pmd inside a QEMU guest: testpmd answers ARP and ping there (icmpecho), a UML guest
-asks.  Once over UIO, once over VFIO behind intel-iommu; and Linux's own driver behind it.
+asks.  Over UIO, and over VFIO behind intel-iommu and virtio-iommu; and Linux's own driver behind
+both.
 
     UML b  10.0.0.2 <--> tqosd <--> QEMU a: testpmd with the PCI device, 10.0.0.1
 """
@@ -25,6 +26,9 @@ UIO = ("uio", "uio_pci_generic")
 IOMMU = ("-machine", "q35,kernel-irqchip=split", "-device",
          "intel-iommu,intremap=off,device-iotlb=on", "-device", "pcie-root-port,id=rp0,chassis=1")
 BEHIND = ",iommu_platform=on,ats=on,disable-legacy=on,bus=rp0"
+# Has no ATS: what it takes back, QEMU tells a vhost device by itself.
+VIRTIO_IOMMU = ("-machine", "q35", "-device", "virtio-iommu-pci")
+BEHIND_VIRTIO = ",iommu_platform=on,disable-legacy=on"
 HUGEPAGES = 128
 
 
@@ -44,13 +48,14 @@ class PmdGuest(Row):
     """a: testpmd in QEMU; b: UML."""
     open_s, cell_s = 200, 120
     driver, modules, machine, behind, append = "uio_pci_generic", UIO, (), "", ""
-    features = ""
-    smp = 2
+    features, smp = "", 2
+    program, kernel = staticmethod(lambda: None), staticmethod(lambda: None)
     absent = {"tcp": "no network stack in this guest", "move": "see qemu-7.2/linux-6.1/two-hosts"}
 
     def open(self):
         if self.features:
             supported(self.lab, "{%s}" % self.features)
+        program, kernel = self.program(), self.kernel()
         words = f", features: {{{self.features}}}" if self.features else ""
         self.daemon = Daemon(self.lab, head() + (
             f"tenants:\n  red:\n    ports:\n      a: {{mac: \"{MACS['a']}\", mode: client, "
@@ -58,7 +63,8 @@ class PmdGuest(Row):
         self.b = uml.start(self.lab, "uml-b", self.daemon.socket("b"), nice=NICE)
         self.a = qemu.start(self.lab, "a", self.lab.dir / "a.sock", MACS["a"], listen=True,
                             accel="tcg", smp=self.smp, memory_mb=768, nice=NICE, may_reboot=True,
-                            modules=self.modules, files=testpmd_files(), append=self.append,
+                            program=program, kernel=kernel, modules=self.modules,
+                            files=testpmd_files(), append=self.append,
                             device_options=self.behind, machine=self.machine)
         self.b.wait_ready(60)
         self.b.configure(MACS["b"], "10.0.0.2/24")
@@ -76,8 +82,11 @@ class PmdGuest(Row):
         a.run("p=/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts; "
               "[ ! -e $p ] || echo 1 > $p")
         self.bdf = a.run("cd /sys/bus/pci/devices; for d in *; do "
-                         "[ $(cat $d/vendor) = 0x1af4 ] && echo $d; done; true").text.split()[0]
+                         "[ $(cat $d/class) = 0x020000 ] && echo $d; done; true").text.split()[0]
+        # 6.12 has virtio_pci built in, and it was there first.
         a.run(f"cd /sys/bus/pci; echo {self.driver} > devices/{self.bdf}/driver_override; "
+              f"[ ! -e devices/{self.bdf}/driver ] || echo {self.bdf} > "
+              f"devices/{self.bdf}/driver/unbind; "
               f"echo {self.bdf} > drivers_probe; [ -e drivers/{self.driver}/{self.bdf} ]")
 
     def begin(self):
@@ -161,6 +170,21 @@ class Vfio(PmdGuest):
     append, features = "intel_iommu=on", "iommu: on"
 
 
+@row
+class VfioVirtio(PmdGuest):
+    name = "qemu-10.0/virtio-pmd/virtio-iommu"
+    about = "DPDK in a guest with Linux 6.12 over VFIO, behind virtio-iommu"
+    program, kernel = QEMUS["10.0"], KERNELS["6.12"]
+    driver, modules = "vfio-pci", ("virtio-iommu", "iommufd", *VFIO)
+    machine, behind, features = VIRTIO_IOMMU, BEHIND_VIRTIO, "iommu: on"
+
+
+row(type("Viommu", (Qemu,), {
+    "name": "qemu-10.0/linux-6.12/virtio-iommu", "program": QEMUS["10.0"],
+    "kernel": KERNELS["6.12"], "about": "Linux's own driver behind virtio-iommu",
+    "client": True, "features": {"iommu": "on"}, "device_bits": ("ACCESS_PLATFORM",),
+    "hold": "1s", "device_options": BEHIND_VIRTIO, "machine": VIRTIO_IOMMU,
+    "modules": ("virtio-iommu", *image.MODULES)}))
 for version, kernel in (("7.2", "6.1"), ("10.0", "6.12")):
     row(type("Viommu", (Qemu,), {
         "name": f"qemu-{version}/linux-{kernel}/intel-iommu", "program": QEMUS[version],
