@@ -12,6 +12,7 @@
 #include "tqosd/args.h"
 #include "tqosd/daemon.h"
 #include "tqosd/eal.h"
+#include "tqosd/lastwill.h"
 #include "tqosd/rundir.h"
 
 static int fail(int code, const struct tq_err *err)
@@ -118,6 +119,9 @@ int main(int argc, char **argv)
 		printf("%s: valid\n", args.config);
 		goto out;
 	}
+	code = tq_lastwill_start();
+	if (code)
+		tq_log_warn("tqosd", "a kill will take longer: %s", strerror(-code));
 	code = tq_rundir_open(&dir, &model->host, &err);
 	if (!code) {
 		code = serve(model, conf, config_path, &dir, &err);
