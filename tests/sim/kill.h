@@ -48,8 +48,14 @@ struct kill_world {
 	uint64_t outage_frames;
 };
 
-/* Where the child stops itself, for its parent to go on step by step; 0: nowhere. */
-extern uint32_t kill_at_publish, kill_at_cycles;
+/* Where the child begins to count its instructions, 0: nowhere; and how many there are. */
+extern uint32_t kill_at_publish, kill_at_cycles, kill_steps;
+
+#ifdef __x86_64__
+#define KILL_MAY_STEP true
+#else
+#define KILL_MAY_STEP false
+#endif
 
 uint32_t kill_random(struct kill_world *k, uint32_t below);
 struct kill_world *kill_world_new(const struct kill_conf *conf, const char *dir, uint64_t seed);
