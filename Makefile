@@ -67,6 +67,8 @@ lint: setup-check
 
 # wrap-comments first: clang-format leaves comments alone (.clang-format says why).
 format: setup-check
+	@for f in $(F); do case $$f in *.[ch]) ;; \
+		*) echo "make format: $$f is not C, and F= takes nothing else" >&2; exit 2 ;; esac; done
 	@ls -d $(F) | xargs -r tools/wrap-comments
 	@ls -d $(F) | xargs -r clang-format-14 -i
 

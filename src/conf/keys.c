@@ -14,7 +14,6 @@
 #define START_ONLY TQ_KEY_START_ONLY
 #define FILE_ONLY TQ_KEY_FILE_ONLY
 #define LATER TQ_KEY_LATER
-#define ON_LATER TQ_KEY_ON_LATER
 #define REQUIRED TQ_KEY_REQUIRED
 
 static struct tq_key keys[] = {

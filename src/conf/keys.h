@@ -50,8 +50,7 @@ enum {
 	TQ_KEY_START_ONLY = 1 << 0,
 	TQ_KEY_FILE_ONLY = 1 << 1,
 	TQ_KEY_LATER = 1 << 2,
-	TQ_KEY_ON_LATER = 1 << 3,
-	TQ_KEY_REQUIRED = 1 << 4,
+	TQ_KEY_REQUIRED = 1 << 3,
 };
 
 struct tq_key {

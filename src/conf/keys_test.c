@@ -68,6 +68,7 @@ static const struct {
 	{ "tenants.*.ports.*.rx.pps", "50pps" },
 	{ "tenants.*.ports.*.rx.burst", "5KiB" },
 	{ "tenants.*.ports.*.features.packed", "on" },
+	{ "tenants.*.ports.*.features.in_order", "off" },
 	{ "tenants.*.ports.*.features.iommu", "on" },
 	{ "tenants.*.ports.*.features.ctrl_vq", "on" },
 	{ "tenants.*.ports.*.features.csum", "off" },
@@ -110,10 +111,10 @@ static void print_shape(FILE *out, const struct tq_shape *s)
 
 static void print_port(FILE *out, const struct tq_port_conf *p)
 {
-	fprintf(out, "port %s %u %u %s %s %u %u %d %d%d%d%d%d %o '%s' '%s' %" PRIu64 "\n", p->name,
-		p->tenant, p->network, p->socket, p->socket_path, p->mode, p->queue_pairs,
-		p->admin_up, p->packed, p->iommu, p->ctrl_vq, p->csum, p->tso, p->mode_bits,
-		p->owner, p->group, p->hold_ns);
+	fprintf(out, "port %s %u %u %s %s %u %u %d %d%d%d%d%d%d %o '%s' '%s' %" PRIu64 "\n",
+		p->name, p->tenant, p->network, p->socket, p->socket_path, p->mode, p->queue_pairs,
+		p->admin_up, p->packed, p->in_order, p->iommu, p->ctrl_vq, p->csum, p->tso,
+		p->mode_bits, p->owner, p->group, p->hold_ns);
 	for (int i = 0; i < 6; i++)
 		fprintf(out, "%02x", p->mac[i]);
 	print_shape(out, &p->tx);
@@ -205,9 +206,6 @@ static void each_key_has_an_effect_or_a_refusal(void **state)
 			/* a value for a map is refused, too */
 			assert_int_equal(tq_conf_set(copy, path, "1", &err),
 					 is_later(key) ? -EOPNOTSUPP : -EINVAL);
-		} else if (key->flags & TQ_KEY_ON_LATER) {
-			assert_int_equal(tq_conf_set(copy, path, "on", &err), -EOPNOTSUPP);
-			assert_int_equal(tq_conf_set(copy, path, "off", &err), 0);
 		} else if (key->flags & TQ_KEY_FILE_ONLY || !strcmp(path, "version")) {
 			assert_int_equal(tq_conf_set(copy, path, "2", &err), -EINVAL);
 		} else {
@@ -257,9 +255,9 @@ static void defaults_are_as_documented(void **state)
 		tq_conf_free(copy);
 		n++;
 	}
-	/* idle, memory, memory_size, accounting, mtu, 3 x weight, mode, queues, admin, hold, 5
+	/* idle, memory, memory_size, accounting, mtu, 3 x weight, mode, queues, admin, hold, 6
 	 * features, mode_bits, priority */
-	assert_int_equal(n, 20);
+	assert_int_equal(n, 21);
 	free(before);
 	tq_conf_free(conf);
 }

@@ -194,6 +194,7 @@ static int fill_port(struct tq_build *b, const struct tq_tree *node, uint32_t te
 		p->mac[i] = (uint8_t)(mac->number >> (40 - 8 * i));
 	p->admin_up = number(node, "admin", 1);
 	p->packed = number(features, "packed", 0);
+	p->in_order = number(features, "in_order", 1);
 	p->iommu = number(features, "iommu", 0);
 	p->ctrl_vq = number(features, "ctrl_vq", 0);
 	p->csum = number(features, "csum", 1);

@@ -125,7 +125,7 @@ struct tq_port_conf {
 	uint8_t mac[6];       /* when mac_set */
 	bool mac_set;         /* else the first source seen is bound */
 	bool admin_up;
-	bool packed, iommu;
+	bool packed, in_order, iommu;
 	bool csum, tso;          /* offloads; no tso without csum */
 	bool ctrl_vq;            /* the front-end has no model of the device */
 	bool mode_bits_set;      /* else 0660 */

@@ -86,8 +86,6 @@ static void print_key(FILE *out, const struct tq_key *key)
 		fputs(". **A change needs a restart**", out);
 	if (key->flags & TQ_KEY_LATER)
 		fputs(". **Not supported yet: refused**", out);
-	if (key->flags & TQ_KEY_ON_LATER)
-		fprintf(out, ". **Only `%s` is supported yet**", key->words[0]);
 	fputs(" |\n", out);
 }
 

@@ -112,12 +112,6 @@ static int word_value(const struct tq_key *key, const char *text, uint64_t *ret_
 
 	for (unsigned i = 0; key->words[i]; i++) {
 		if (!strcmp(key->words[i], text)) {
-			if (i > 0 && (key->flags & TQ_KEY_ON_LATER)) {
-				tq_err_set(reterr, -EOPNOTSUPP, "%s is not supported yet", text);
-				tq_err_hint(reterr, "write %s, or leave the key out",
-					    key->words[0]);
-				return -EOPNOTSUPP;
-			}
 			*ret_number = i;
 			return 0;
 		}

@@ -488,8 +488,8 @@ static int vhost_open(void *ctx, const struct tq_attach_conf *conf, struct tq_vp
 	a->conf = (struct tq_vu_conf){
 		.queue_pairs = conf->port->queue_pairs,
 		.mtu = conf->mtu,
-		.features = tq_vu_features_served(conf->port->queue_pairs, conf->mtu_offered,
-						  conf->port->packed) |
+		.features = tq_vu_features_served(conf->port->queue_pairs, conf->mtu_offered) |
+			    tq_vu_features_rings(conf->port->packed, conf->port->in_order) |
 			    tq_vu_features_offload(conf->port->csum, conf->port->tso),
 		.protocol_features = tq_vu_protocol_features_served(),
 		.mapper = av->mapper,

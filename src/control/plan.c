@@ -265,8 +265,8 @@ static bool needs_attach(const struct tq_control *c, const struct tq_vport *p,
 	tq_verify(a);
 	attach_conf(c->now.model, i, &old);
 	return strcmp(a->socket_path, b->socket_path) != 0 || a->mode != b->mode ||
-	       a->queue_pairs != b->queue_pairs || a->packed != b->packed || a->iommu != b->iommu ||
-	       a->ctrl_vq != b->ctrl_vq ||
+	       a->queue_pairs != b->queue_pairs || a->packed != b->packed ||
+	       a->in_order != b->in_order || a->iommu != b->iommu || a->ctrl_vq != b->ctrl_vq ||
 	       /* the address is in the configuration space */
 	       (b->ctrl_vq && (a->mac_set != b->mac_set || memcmp(a->mac, b->mac, 6) != 0)) ||
 	       a->csum != b->csum || a->tso != b->tso || old.mtu_offered != ac->mtu_offered ||

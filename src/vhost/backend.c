@@ -17,7 +17,7 @@
 
 #define MESSAGES_PER_IO 64
 
-uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key, bool packed_key)
+uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key)
 {
 	uint64_t f = TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF) |
 		     TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) | TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) |
@@ -28,9 +28,13 @@ uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key, bool packed_k
 		f |= TQ_BIT64(TQ_VIRTIO_NET_F_MQ);
 	if (mtu_key)
 		f |= TQ_BIT64(TQ_VIRTIO_NET_F_MTU);
-	if (packed_key)
-		f |= TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
 	return f;
+}
+
+uint64_t tq_vu_features_rings(bool packed, bool in_order)
+{
+	return (packed ? TQ_BIT64(TQ_VIRTIO_F_RING_PACKED) : 0) |
+	       (in_order ? TQ_BIT64(TQ_VIRTIO_F_IN_ORDER) : 0);
 }
 
 uint64_t tq_vu_features_offload(bool csum, bool tso)
@@ -517,8 +521,9 @@ static bool conf_ok(const struct tq_vu_conf *conf)
 	return conf->queue_pairs >= 1 && conf->queue_pairs <= TQ_QUEUE_PAIRS_MAX &&
 	       conf->mtu >= TQ_MTU_MIN && conf->mtu <= TQ_MTU_MAX &&
 	       !(conf->features &
-		 ~(tq_vu_features_served(conf->queue_pairs, true, true) |
-		   tq_vu_features_offload(true, true) | TQ_BIT64(TQ_VIRTIO_F_ACCESS_PLATFORM) |
+		 ~(tq_vu_features_served(conf->queue_pairs, true) |
+		   tq_vu_features_rings(true, true) | tq_vu_features_offload(true, true) |
+		   TQ_BIT64(TQ_VIRTIO_F_ACCESS_PLATFORM) |
 		   (conf->ctrl_vq ? tq_vu_features_ctrl(true) : 0))) &&
 	       !(conf->protocol_features & ~(tq_vu_protocol_features_served() |
 					     (conf->ctrl_vq ? tq_vu_protocol_features_ctrl() : 0)));

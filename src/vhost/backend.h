@@ -77,10 +77,12 @@ struct tq_vu_conf {
 	uint8_t mac[6]; /* in the configuration space; all zero: none */
 };
 
-/* What to offer in this version (dataplane.md section 7). MQ only for queue_pairs > 1, MTU and
- * packed rings only when the port has the key.  Never the control-queue family: nobody would serve
- * it. */
-uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key, bool packed_key);
+/* What to offer in this version (dataplane.md section 7). MQ only for queue_pairs > 1, MTU only
+ * when the port has the key.  Never the control-queue family: nobody would serve it. */
+uint64_t tq_vu_features_served(uint32_t queue_pairs, bool mtu_key);
+/* To be added when the port's policy allows: packed rings; the promise to return buffers in the
+ * order in which they were made available (docs/decisions/0020-in-order.md). */
+uint64_t tq_vu_features_rings(bool packed, bool in_order);
 /* To be added when the port's policy allows: checksums, and with them segmentation. */
 uint64_t tq_vu_features_offload(bool csum, bool tso);
 uint64_t tq_vu_protocol_features_served(void);

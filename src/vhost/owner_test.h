@@ -287,7 +287,7 @@ static inline struct tq_vu_conf owner_conf(uint32_t queue_pairs)
 {
 	return (struct tq_vu_conf){ .queue_pairs = queue_pairs,
 				    .mtu = 1500,
-				    .features = tq_vu_features_served(queue_pairs, true, false),
+				    .features = tq_vu_features_served(queue_pairs, true),
 				    .protocol_features = tq_vu_protocol_features_served() };
 }
 

@@ -35,7 +35,7 @@ static int seed_set(void **state)
 static uint64_t random_features(void)
 {
 	return (rnd(2) ? RIG_V1 : 0) | (rnd(2) ? RIG_MRG : 0) | (rnd(2) ? RIG_IND : 0) |
-	       (rnd(2) ? RIG_EVENT : 0);
+	       (rnd(2) ? RIG_EVENT : 0) | (rnd(2) ? RIG_ORDER : 0);
 }
 
 /* Either kind of ring, and a size that it may have. */

@@ -60,9 +60,12 @@ int tq_drv_init(struct tq_drv *d, const struct tq_drv_conf *conf)
 	if (is_packed || (conf->features &
 			  (TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF))))
 		d->hdr_bytes = TQ_VIRTIO_NET_HDR_BYTES;
+	d->in_order = conf->features & TQ_BIT64(TQ_VIRTIO_F_IN_ORDER);
 	for (i = 0; i < conf->size; i++)
-		d->desc_next[i] = (uint16_t)(i + 1);
+		d->desc_next[i] = (uint16_t)(d->in_order ? (i + 1) % conf->size : i + 1);
 	d->n_free = conf->size;
+	if (d->in_order)
+		d->free_head = d->order_head = (uint16_t)(conf->first_index % conf->size);
 	if (is_packed) {
 		tq_drv_packed_init(d);
 		return 0;
@@ -150,6 +153,8 @@ static void post(struct tq_drv *d, uint16_t head, uint32_t bytes, const struct t
 	if (d->is_packed) {
 		d->free_head = d->desc_next[head];
 		tq_drv_packed_post(d, head, bytes, n, l);
+		if (d->in_order)
+			d->free_head = d->avail_at.at;
 		return;
 	}
 	if (l && l->indirect) {
@@ -235,13 +240,17 @@ static int take_used(struct tq_drv *d, struct tq_vring_used_elem *ret)
 	if (d->is_packed)
 		return tq_drv_packed_take(d, ret);
 	e = d->used->ring[d->used_idx & d->mask];
-	if (e.id > d->mask || d->chain_descs[e.id] == 0)
+	if (e.id > d->mask || d->chain_descs[e.id] == 0 || (d->in_order && e.id != d->order_head))
 		return -EBADMSG;
 	last = (uint16_t)e.id;
 	for (uint32_t i = 1; i < d->chain_descs[e.id]; i++)
 		last = d->desc_next[last];
-	d->desc_next[last] = d->free_head;
-	d->free_head = (uint16_t)e.id;
+	if (d->in_order) {
+		d->order_head = d->desc_next[last];
+	} else {
+		d->desc_next[last] = d->free_head;
+		d->free_head = (uint16_t)e.id;
+	}
 	d->n_free += d->chain_descs[e.id];
 	d->chain_descs[e.id] = 0;
 	d->used_idx++;

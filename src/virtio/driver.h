@@ -16,6 +16,10 @@
  * used. Chain with head h uses table h and buffer h; data lies in buffer h without gaps.  The head
  * of a packed ring's chain is its buffer id.
  *
+ * With IN_ORDER heads follow the ring (2.7.5.4, 2.8.4): a split ring's next chain stands in the
+ * descriptors behind those of the last, a packed one's id is its first slot, and used entries are
+ * refused that come in another order, or one for several chains, which our device never writes.
+ *
  * Two ways of use, not mixed on one ring:
  *   exact   tq_drv_tx_add() / tq_drv_rx_add() per chain, tq_drv_publish(), tq_drv_tx_reap() /
  *           tq_drv_rx_take().
@@ -70,6 +74,8 @@ struct tq_drv {
 	uint16_t mask; /* size - 1 */
 	uint16_t hdr_bytes;
 	bool event_idx;
+	bool in_order;
+	uint16_t order_head;    /* in_order: of the chain that comes back next */
 	uint32_t preset_chains; /* 0: not preset */
 	/* Chains posted and taken back; of a split ring also the places of the next. */
 	uint16_t avail_idx;     /* visible up to avail_shown */
@@ -115,7 +121,7 @@ int tq_drv_tx_add(struct tq_drv *d, const struct tq_virtio_net_hdr *hdr, const u
 /* Append a buffer for receiving, cut by layout.  Returns and errors as tq_drv_tx_add(). */
 int tq_drv_rx_add(struct tq_drv *d, uint32_t room_bytes, const struct tq_drv_layout *layout);
 /* Take back sent chains.  Returns how many, at most max; -EBADMSG the device returned what was not
- * posted, or a length above 0. */
+ * posted, or with IN_ORDER not what was posted first, or a length above 0. */
 int tq_drv_tx_reap(struct tq_drv *d, uint32_t max);
 /* Receive one frame: header and bytes, over all its buffers, which are free again.
  *   ret_frame  shape [max_bytes].

@@ -168,10 +168,12 @@ int tq_drv_packed_take(struct tq_drv *d, struct tq_vring_used_elem *ret)
 
 	tq_verify(is_used(d, d->used_at, &rest));
 	id = tq_packed_id(rest);
-	if (id > d->mask || d->chain_descs[id] == 0)
+	if (id > d->mask || d->chain_descs[id] == 0 || (d->in_order && id != d->used_at.at))
 		return -EBADMSG;
-	d->desc_next[id] = d->free_head;
-	d->free_head = id;
+	if (!d->in_order) {
+		d->desc_next[id] = d->free_head;
+		d->free_head = id;
+	}
 	d->n_free += d->chain_descs[id];
 	d->used_at = add(d, d->used_at, d->chain_descs[id]);
 	d->chain_descs[id] = 0;

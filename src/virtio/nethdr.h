@@ -38,10 +38,10 @@
 #define TQ_VIRTIO_F_VERSION_1 32
 #define TQ_VIRTIO_F_ACCESS_PLATFORM 33 /* addresses are those of the guest's IOMMU */
 #define TQ_VIRTIO_F_RING_PACKED 34
+#define TQ_VIRTIO_F_IN_ORDER 35
 #define TQ_VIRTIO_NET_F_GUEST_USO4 54
 #define TQ_VIRTIO_NET_F_GUEST_USO6 55
 #define TQ_VIRTIO_NET_F_HOST_USO 56
-#define TQ_VIRTIO_F_IN_ORDER 35 /* never offered: docs/decisions/0014-packed-rings.md */
 
 #define TQ_BIT64(n) (1ULL << (n))
 

@@ -464,6 +464,60 @@ static void write_spans_gathers_private_memory(void **state)
 	rig_close(g);
 }
 
+/* Chains of 1, 2 and 3 descriptors, so that they lie across the ring's end in every way. */
+static void in_order_chains_follow_the_ring_and_come_back_in_turn(void **state)
+{
+	static const uint32_t n_descs[] = { 1, 3, 2, 1, 1, 2 };
+	const uint32_t size = rig_kind ? 33 : 32;
+	struct rig *g = rig_open(TQ_VQ_TX, size, RIG_V1 | RIG_ORDER, 128, 65530);
+	uint32_t head = 65530 % size;
+
+	(void)state;
+	for (uint32_t round = 0; round < 200; round++) {
+		uint32_t n = 1 + round % TQ_ARRAY_LEN(n_descs);
+
+		for (uint32_t i = 0; i < n; i++) {
+			struct tq_drv_layout l = { .n_pieces = n_descs[i],
+						   .piece_bytes = { 12, 1 } };
+
+			assert_int_equal(tq_drv_tx_add(&g->drv, NULL, frame60, 60, &l), head);
+			head = (head + n_descs[i]) % size;
+		}
+		tq_drv_publish(&g->drv);
+		assert_int_equal(tq_vq_tx_peek(&g->vq, true), n);
+		for (uint32_t i = 0; i < n; i++)
+			assert_int_equal(tq_vq_tx_frame(&g->vq, i)->drop, TQ_DROP_NONE);
+		tq_vq_tx_complete(&g->vq, n);
+		tq_vq_publish(&g->vq);
+		assert_int_equal(tq_drv_tx_reap(&g->drv, UINT16_MAX), n);
+	}
+	rig_close(g);
+}
+
+/* The check itself: a device that swaps two chains is found out. */
+static void in_order_a_chain_out_of_turn_is_refused(void **state)
+{
+	(void)state;
+	for (uint32_t in_order = 0; in_order < 2; in_order++) {
+		uint64_t features = RIG_V1 | (in_order ? RIG_ORDER : 0);
+		struct rig *g = rig_open(TQ_VQ_TX, 32, features, 128, 0);
+
+		send_n(g, 2);
+		assert_int_equal(tq_vq_tx_peek(&g->vq, true), 2);
+		tq_vq_tx_complete(&g->vq, 2);
+		tq_vq_publish(&g->vq);
+		if (rig_kind) {
+			g->drv.slot[0].rest ^= tq_packed_rest(0, 1, 0);
+			g->drv.slot[1].rest ^= tq_packed_rest(0, 1, 0);
+		} else {
+			g->drv.used->ring[0].id ^= 1;
+			g->drv.used->ring[1].id ^= 1;
+		}
+		assert_int_equal(tq_drv_tx_reap(&g->drv, 2), in_order ? -EBADMSG : 2);
+		rig_close(g);
+	}
+}
+
 static void preset_rings_carry_every_frame_once(void **state)
 {
 	static const struct tq_drv_layout layouts[] = {
@@ -474,8 +528,9 @@ static void preset_rings_carry_every_frame_once(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < TQ_ARRAY_LEN(layouts); i++) {
-		struct rig *a = rig_open(TQ_VQ_TX, 256, RIG_V1 | RIG_IND, 128, 65000);
-		struct rig *b = rig_open(TQ_VQ_RX, 256, RIG_V1 | RIG_MRG, 128, 3);
+		uint64_t order = i == 1 ? RIG_ORDER : 0;
+		struct rig *a = rig_open(TQ_VQ_TX, 256, RIG_V1 | RIG_IND | order, 128, 65000);
+		struct rig *b = rig_open(TQ_VQ_RX, 256, RIG_V1 | RIG_MRG | order, 128, 3);
 		uint64_t n_sent = 0, n_got = 0, bytes = 0, part;
 
 		assert_int_equal(tq_drv_preset(&a->drv, frame60, 60, &layouts[i]), 0);
@@ -524,6 +579,8 @@ int main(void)
 		RIG_BOTH(reserve_says_empty_too_long_or_ok),
 		RIG_BOTH(a_ring_of_32_small_buffers_can_never_hold_a_large_frame),
 		RIG_BOTH(write_spans_gathers_private_memory),
+		RIG_BOTH(in_order_chains_follow_the_ring_and_come_back_in_turn),
+		RIG_BOTH(in_order_a_chain_out_of_turn_is_refused),
 		RIG_BOTH(preset_rings_carry_every_frame_once),
 	};
 

@@ -154,16 +154,17 @@ static void drop_flows_of(struct rnd *r, uint32_t port)
 
 static void op_attach(struct rnd *r)
 {
-	static const uint64_t features[] = {
+	static const uint64_t kind[] = {
 		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) |
-			TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
+			TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF) | TQ_BIT64(TQ_VIRTIO_F_IN_ORDER),
 		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
 		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX),
 		TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
 		0, /* legacy, 10-byte header */
 		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_RING_PACKED) |
 			TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
-		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_RING_PACKED),
+		TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_F_RING_PACKED) |
+			TQ_BIT64(TQ_VIRTIO_F_IN_ORDER),
 	};
 	uint32_t i = choose_port(r, rnd_chance(r, 95) ? is_vacant : is_port);
 	struct tq_sim_guest_conf conf;
@@ -176,8 +177,7 @@ static void op_attach(struct rnd *r)
 	p = &r->port[i];
 	conf = (struct tq_sim_guest_conf){ .n_pairs = 1 + rnd_below(r, p->pairs),
 					   .ring_size = 32u << rnd_below(r, 5),
-					   .features =
-						   features[rnd_below(r, TQ_ARRAY_LEN(features))],
+					   .features = kind[rnd_below(r, TQ_ARRAY_LEN(kind))],
 					   .buf_bytes = 2048,
 					   .frame_bytes_max = 2048 };
 	if (conf.features & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED))

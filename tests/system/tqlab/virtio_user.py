@@ -25,7 +25,7 @@ class _Testpmd:
     first MAC."""
 
     def __init__(self, lab, name, sockets, *, vdevs, args, cpu=None, base=1, huge=False,
-                 nice=0):
+                 nice=0, eal=()):
         assert len(sockets) % 2 == 0
         cpu = cpus()[0] if cpu is None else cpu
         self.lab, self.name, self.base, self.sockets = lab, name, base, sockets
@@ -33,6 +33,7 @@ class _Testpmd:
                 "--main-lcore", "0", "--file-prefix", f"{lab.dir.name}-{name}",
                 "--no-pci", "--no-telemetry", "-m", "128"]
         argv += ["--single-file-segments", "--in-memory"] if huge else ["--no-huge"]
+        argv += eal
         for vdev in vdevs:
             argv += ["--vdev", vdev]
         argv += ["--", "--nb-cores=1", "--stats-period", "1",
