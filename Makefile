@@ -108,6 +108,10 @@ bench-sched: setup-check
 	@scripts/setup-build $(BUILD)/bench -Dbench=true
 	@TQ_BUILD_DIR=$(abspath $(BUILD))/bench bench/run sched
 
+bench-tso: setup-check
+	@scripts/setup-build $(BUILD)/bench -Dbench=true
+	@TQ_BUILD_DIR=$(abspath $(BUILD))/bench bench/tso --json $(BUILD)/bench/tso.json
+
 # The scheduler on random trees with fresh seeds; a failure prints a small case.
 soak: setup-check
 	@scripts/setup-build $(BUILD)/check -Dasserts=true -Dwerror=true >/dev/null
@@ -135,6 +139,7 @@ help:
 	@echo 'make format [F=FILES]       format the C code'
 	@echo 'make asan, make ubsan       levels 1 to 4 under a sanitizer'
 	@echo 'make bench                  cycles and rates beside the peers; JSON'
+	@echo 'make bench-tso              TCP between guests with offloads and without: Gbit/s, cycles a byte'
 	@echo 'make bench-sched            the scheduler alone, beside rte_sched and a plain DRR, 1 minute'
 	@echo 'make bench-check [UPDATE=1] instructions per frame of the hot code against the baseline'
 	@echo 'make bench-peers            tqosd beside OVS-DPDK and testpmd, 5 rounds: table, JSON, SVG'
@@ -148,5 +153,5 @@ help:
 	@echo 'scripts/bootstrap.sh --dry-run says what and why.'
 
 .PHONY: all setup-build setup-run setup-check setup-clang demo install check build-check check-full \
-	lint format asan ubsan fuzz soak soak-kill bench bench-peers bench-sched setup-peers interop \
+	lint format asan ubsan fuzz soak soak-kill bench bench-peers bench-sched bench-tso setup-peers interop \
 	clean help

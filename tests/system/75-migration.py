@@ -10,8 +10,10 @@
 q1 sends a file to q2 over TCP while q2 moves from A to B.  Both hosts have q2's port in their
 configuration, with its address; whoever has no guest there sends its frames up.  The file arrives
 unchanged (sha256); the dirty log, the announcement (RARP) and the forwarding of both hosts are at
-work in between.  Downtime as QEMU counts it and frames lost are reported.
+work in between.  Downtime as QEMU counts it and frames lost are reported.  With the argument
+"packed": with packed rings (the interop suite has both).
 """
+import sys
 import time
 
 from tqlab import qemu, tap
@@ -22,18 +24,21 @@ from tqlab.qmp import Qmp
 
 MACS = {"q1": "52:54:00:00:00:01", "q2": "52:54:00:00:00:02"}
 FILE_BYTES = 24000000
+PACKED = sys.argv[1:] == ["packed"]
 
 
 def config(lab, host, ports):
     text = head() + f"links:\n  up: {{devargs: \"net_af_packet0,iface=tqmig{host}\"}}\n"
     text += "networks:\n  red: {tenant: red, uplink: up, vlan: 100}\ntenants:\n  red:\n    ports:\n"
     return text + "".join(f"      {n}: {{mac: \"{MACS[n]}\", mode: client, "
-                          f"socket: {lab.dir}/{n}{host}.sock}}\n" for n in ports)
+                          f"socket: {lab.dir}/{n}{host}.sock, features: {{packed: "
+                          f"{'on' if PACKED else 'off'}}}}}\n" for n in ports)
 
 
 def start(lab, name, host, extra=()):
     return qemu.start(lab, name, lab.dir / f"{name}{host}.sock", MACS[name], listen=True,
-                      memory_mb=128, extra=[*Qmp.args(lab.dir / f"{name}{host}.qmp"), *extra])
+                      memory_mb=128, device_options=",packed=on" * PACKED,
+                      extra=[*Qmp.args(lab.dir / f"{name}{host}.qmp"), *extra])
 
 
 def drops(*daemons):
@@ -100,6 +105,9 @@ def body(tap_, lab):
     q1.run(f"head -c {FILE_BYTES} /dev/urandom > /run/file", 60)
     want = q1.run("sha256sum < /run/file", 60).text.split()[0]
     tap_.equal(q1.ping("10.0.0.2"), 3, "q2 answers on host A")
+    features = a.ports()["q2"]["features"]
+    tap_.ok(("RING_PACKED" in features) == PACKED, "in rings of the kind that was asked for",
+            " ".join(features))
 
     retrans = q1.tcp_counters()["RetransSegs"]
     client, server = start_transfer(q1, q2)
@@ -126,4 +134,4 @@ def body(tap_, lab):
 
 
 if __name__ == "__main__":
-    tap.main(body, plan=9, deadline_s=230)
+    tap.main(body, plan=10, deadline_s=230)

@@ -15,13 +15,13 @@ SYSTEM = ROOT / "tests" / "system"
 class Program(Row):
     """pattern: of the file's name.  All of its cases must pass; one that is skipped skips."""
     open_s, cell_s = 5, 300
-    pattern = ""
+    pattern, arguments = "", ()
 
     def run_program(self):
         found = [p for p in sorted(SYSTEM.glob(self.pattern)) if os.access(p, os.X_OK)]
         if not found:
             raise Skip("not in this version")
-        done = self.lab.run([found[0]], self.cell_s - 10, check=False)
+        done = self.lab.run([found[0], *self.arguments], self.cell_s - 10, check=False)
         (self.lab.dir / "program.log").write_text(done.stdout + done.stderr)
         cases = re.findall(r"^(not ok|ok)\b[ \d]*-? ?(.*)$", done.stdout, re.M)
         bad = [text for state, text in cases if state == "not ok"]
@@ -40,3 +40,10 @@ class Migration(Program):
 
     def move(self):
         return self.run_program()
+
+
+@row
+class MigrationPacked(Migration):
+    name = "qemu-7.2/linux-6.1/two-hosts-packed"
+    about = "the same with packed rings"
+    arguments = ("packed",)

@@ -20,6 +20,7 @@ A, B = mac_of(1), mac_of(2)
 RING, QUEUE_PAIRS, MTU = 1024, 2, 9000
 # Everything fits into the rings: a front-end that is one thread may not wait for itself.
 SMALL, LARGE = [60, 64, 65, 127, 128, 590, 1513, 1514] * 24, [1515, 2048, 4000, 8192, 9014] * 6
+WIDE = ("--force-max-simd-bitwidth=512",)       # DPDK's packed vector path is of AVX512
 MUST_AGREE = ("MRG_RXBUF", "RING_PACKED", "IN_ORDER")
 
 
@@ -69,7 +70,7 @@ class VirtioUser(Row):
         if self.sizes() != SMALL:
             args += ["--max-pkt-len=9030"]
         self.run_name = name
-        pmd = Testpmd(self.lab, name, vdevs, args)
+        pmd = Testpmd(self.lab, name, vdevs, args, eal=WIDE if self.vectorized else ())
         for i in (0, 1) if self.sizes() != SMALL else ():
             pmd.run(f"port config {i} rx_offload scatter on")
             pmd.run(f"port config {i} tx_offload multi_segs on")
