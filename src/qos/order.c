@@ -78,7 +78,7 @@ static void share_enter(struct tq_sched *s, struct tq_band *b, uint32_t link, ui
 	tq_assert(i->slot == TQ_SLOT_OUT);
 	if (s->drr) {
 		/* What was left of its quantum is lost; what it took too much is not forgiven. */
-		b->piece_bytes = TQ_MAX(b->piece_bytes, s->inst[inst].piece_bytes);
+		b->turn_bytes = TQ_MAX(b->turn_bytes, s->inst[inst].piece_bytes);
 		i->key = (uint64_t)TQ_MIN((int64_t)i->key, 0);
 		i->slot = TQ_SLOT_LIST;
 		tq_items_push(tq_tree_share_items(s), &b->first, inst);
@@ -102,10 +102,11 @@ static uint64_t share_ns(uint64_t inv_min, uint64_t bytes)
 	return (uint64_t)(((unsigned __int128)inv_min * bytes) >> 32);
 }
 
-/* What the next turn of a node brings, for its deadline. A deadline that expects less than that
- * passes others which are due. One that expects more makes the children wait twice: for the long
- * piece that was served, and as long again for a short one that is expected to be as long. So below
- * nodes that had longer pieces than a quantum of late the next one is looked for. */
+/* What is next below a node, for its deadline: a piece, as turns go no further where others may
+ * have to wait (turn.c). A deadline that expects less than that passes others which are due. One
+ * that expects more makes the children wait twice: for the long piece that was served, and as long
+ * again for a short one that is expected to be as long. So below nodes that had longer pieces than
+ * a quantum of late the next one is looked for. */
 static uint32_t piece_next(const struct tq_sched *s, uint32_t node, uint32_t link)
 {
 	const uint32_t late_bytes = s->inst[tq_tree_inst(s, node, link)].piece_bytes;
@@ -217,6 +218,7 @@ static uint64_t guar_clock(struct tq_sched *s, struct tq_parent *p, uint32_t lin
 	node = p->due.first - link * s->n_nodes;
 	if (s->node[node].parent != TQ_NODE_NONE)
 		piece_bytes = s->inst[tq_tree_inst(s, s->node[node].parent, link)].piece_bytes;
+	piece_bytes = TQ_MAX(piece_bytes, (uint32_t)TQ_SCHED_QUANTUM_BYTES);
 	/* Two frames, of whichever sibling has the longest: one that blocks it, and its own. Short
 	 * visits of the others let the parent forget how long its own is; to cut its arrears before
 	 * its deadline would take from all of them. */
@@ -333,7 +335,7 @@ static void share_served(struct tq_sched *s, uint32_t node, uint32_t link,
 	uint64_t cost = v->bytes * n->inv_weight;
 
 	/* Before anybody begins a round: a quantum has to cover any turn. */
-	b->piece_bytes = TQ_MAX(b->piece_bytes, v->bytes);
+	b->turn_bytes = TQ_MAX(b->turn_bytes, v->bytes);
 	if (!(n->order_mask >> link & 1))
 		i->share.key += s->drr ? -cost : cost;
 	else if (s->drr)
@@ -524,20 +526,21 @@ void tq_order_detach(struct tq_sched *s, uint32_t node)
 	}
 }
 
-/* What was owed at the old weight or rate must not keep it away for longer than one piece at the
+/* What was owed at the old weight or rate must not keep it away for longer than one turn at the
  * new one: 1 to 65535 would be half a minute. */
 static void carry(struct tq_sched *s, uint32_t node, uint32_t link, uint64_t old_v, uint64_t now_ns)
 {
 	const struct tq_node *n = &s->node[node];
 	struct tq_inst *i = &s->inst[tq_tree_inst(s, node, link)];
 	const struct tq_band *b = tq_tree_band(s, n->band, link);
-	uint64_t piece = i->piece_bytes * n->inv_weight, ahead, g_ns;
+	uint64_t turn = TQ_MAX(i->piece_bytes, (uint32_t)TQ_SCHED_QUANTUM_BYTES) * n->inv_weight;
+	uint64_t ahead, g_ns;
 
 	if (s->drr) {
-		i->share.key = (uint64_t)TQ_MAX((int64_t)i->share.key, -(int64_t)piece);
+		i->share.key = (uint64_t)TQ_MAX((int64_t)i->share.key, -(int64_t)turn);
 	} else {
 		ahead = tq_tree_tag_clamp(i->share.key, old_v) - old_v;
-		i->share.key = b->v + TQ_MIN(ahead, piece);
+		i->share.key = b->v + TQ_MIN(ahead, turn);
 	}
 	if (n->inv_min) {
 		g_ns = now_ns - tq_tree_up(s, n, link)->offset_ns +

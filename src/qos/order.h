@@ -34,7 +34,7 @@
 
 TQ_INLINE uint64_t tq_order_drr_quantum(const struct tq_band *b)
 {
-	return b->v * (uint64_t)b->piece_bytes;
+	return b->v * (uint64_t)b->turn_bytes;
 }
 
 /* The child of the band whose turn it is by its share. Not empty. */
@@ -72,7 +72,7 @@ TQ_INLINE bool tq_order_first_served(struct tq_items it, struct tq_band *b, uint
 	return true;
 }
 
-/* The largest turn of late, to expect of the next. Forgotten slowly: a deadline that expects too
+/* The largest piece of late, to expect of the next. Forgotten slowly: a deadline that expects too
  * little lets siblings with longer pieces pass, and its owner would be late by their difference. */
 TQ_INLINE void tq_order_piece_note(uint32_t *expected_bytes, uint32_t piece_bytes)
 {
@@ -98,7 +98,7 @@ bool tq_order_piece_longer(struct tq_sched *s, const struct tq_hop *hop, uint32_
 /* What a turn brought, as the orders see it. */
 struct tq_served {
 	uint32_t bytes;       /* what it is held against; less than it took when it had no rival */
-	uint32_t piece_bytes; /* of that, what it would have been with a rival */
+	uint32_t piece_bytes; /* the largest head of its visits */
 };
 
 /* A turn of node on link was guaranteed, or excess, at the level of the node. */

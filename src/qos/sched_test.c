@@ -695,6 +695,46 @@ static void test_many_due(void **state)
 	tq_sched_free(s);
 }
 
+/* Who is due beside others goes 32,768 ns ahead of its guarantee at most, beyond a frame; so do
+ * nodes with children, and nobody without rivals. */
+static void test_ahead(void **state)
+{
+	static const struct {
+		uint64_t min_bytes_s;
+		bool both, port;
+		uint64_t budget_bytes;
+	} rows[] = {
+		{ 30000, true, false, 0 },
+		{ 125000, true, false, 4 }, /* 4.096 */
+		{ 46000000, true, false, 1507 },
+		{ 47000000, true, false, TQ_SCHED_QUANTUM_BYTES - 1 },
+		{ 125000, true, true, 4 },
+		{ 125000, false, true, TQ_VISIT_BYTES_MAX },
+	};
+	const struct tq_link_params link = { .capacity_bytes_s = 125000000,
+					     .burst_bytes = TQ_VISIT_BYTES_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < TQ_ARRAY_LEN(rows); i++) {
+		struct tq_node_params p = open_params;
+		struct tq_sched *s = setup();
+		struct tq_pick pick;
+
+		tq_sched_link_set(s, 0, &link, T0);
+		p.min_bytes_s = rows[i].min_bytes_s;
+		tq_sched_node_set(s, TENANT, &p, T0);
+		if (!rows[i].port)
+			tq_sched_node_set(s, TENANT2, &p, T0);
+		ready(s, 0, PORT, TQ_NODE_NONE, 64, T0);
+		if (rows[i].both)
+			ready(s, 1, PORT2, TQ_NODE_NONE, 64, T0);
+		assert_int_equal(tq_sched_pick(s, T0, &pick), TQ_PICK_SERVE);
+		assert_int_equal(pick.guaranteed, 1);
+		assert_int_equal(pick.budget_bytes, rows[i].budget_bytes);
+		tq_sched_free(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -705,7 +745,7 @@ int main(void)
 		cmocka_unit_test(test_link),     cmocka_unit_test(test_rx),
 		cmocka_unit_test(test_rx_turn),  cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_many_due), cmocka_unit_test(test_rx_shares),
-		cmocka_unit_test(test_rx_set),
+		cmocka_unit_test(test_rx_set),   cmocka_unit_test(test_ahead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

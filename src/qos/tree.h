@@ -46,6 +46,10 @@
  * what a full bucket would have earned meanwhile is lost to it (settle() in turn.c). */
 #define TQ_SCHED_TURN_SETTLE_NS 20000
 
+/* So much of its time a node may be served ahead of its guarantee when others may have to wait for
+ * it, each once: siblings share that, and each level of the tree adds it to T. */
+#define TQ_SCHED_AHEAD_NS 32768ULL
+
 /* No tag of a runnable instance is further ahead of its parent's virtual time than one turn at
  * weight 1, 2^20 x 2^32, and its rounding. A tag that seems further ahead is a very old one. */
 #define TQ_SCHED_TAG_AHEAD_MAX TQ_CALENDAR_REACH
@@ -76,7 +80,7 @@
 struct tq_inst {
 	/* key: start tag S (drr: the deficit), kept while out of the band */
 	struct tq_item share;
-	uint32_t piece_bytes; /* the largest turn of late */
+	uint32_t piece_bytes; /* the largest piece of late */
 	struct tq_item guar;  /* key: due: deadline; later: when it will be due */
 	uint32_t g_frac;      /* of g_ns, in 2^-32 ns */
 	uint64_t g_ns;        /* guarantee clock G */
@@ -91,12 +95,12 @@ static_assert(sizeof(struct tq_inst) == 64, "one cache line");
 
 /* The children of a parent that have one priority, on one link. */
 struct tq_band {
-	uint64_t v;           /* tags: virtual time; drr: 2^32 / the smallest weight */
-	uint64_t last_key;    /* list of tags: of its last member */
-	uint32_t first;       /* list, or circle of drr */
-	uint32_t calendar;    /* TQ_ID_NONE: a list */
-	uint32_t n;           /* runnable children */
-	uint32_t piece_bytes; /* drr: the largest turn so far */
+	uint64_t v;          /* tags: virtual time; drr: 2^32 / the smallest weight */
+	uint64_t last_key;   /* list of tags: of its last member */
+	uint32_t first;      /* list, or circle of drr */
+	uint32_t calendar;   /* TQ_ID_NONE: a list */
+	uint32_t n;          /* runnable children */
+	uint32_t turn_bytes; /* drr: the largest turn so far */
 };
 
 static_assert(sizeof(struct tq_band) == 32, "half a cache line");
@@ -106,7 +110,7 @@ struct tq_parent {
 	uint64_t offset_ns;      /* of the clock of the children's guarantees: vt = now - offset */
 	uint32_t n;              /* runnable children */
 	struct tq_deadlines due; /* of these, those whose guarantee is due */
-	uint32_t piece_bytes;    /* root: the largest turn of late */
+	uint32_t piece_bytes;    /* root: the largest piece of late */
 	uint8_t ready;           /* bit per priority: somebody is runnable */
 	uint32_t band[TQ_SCHED_PRIORITIES];
 } TQ_CACHE_ALIGNED;
@@ -241,6 +245,7 @@ struct tq_turn {
 	uint32_t had_bytes;     /* so far, as the orders see it, and without what is open */
 	uint32_t quantum_bytes; /* no frame starts at or after */
 	uint32_t keep_bytes;    /* it is over then; 0: after one visit */
+	uint32_t ahead_bytes;   /* what guarantees let it have beyond a piece */
 	uint32_t link_bytes, link_frames;     /* of what is open: the link was paid for */
 	uint64_t credit_bytes, credit_frames; /* of the path when it was paid last */
 	uint64_t settle_ns;                   /* pay then */

@@ -147,8 +147,26 @@ TQ_INLINE bool choose(struct tq_sched *s, struct tq_parent *p, uint32_t link, ui
 struct path {
 	uint32_t depth, guaranteed, queue;
 	bool rivals, limited;
-	bool rush; /* by a guarantee, and others are due as well */
+	bool rush;        /* by a guarantee, and others are due as well */
+	uint64_t inv_min; /* the smallest min that is served where others may have to wait */
 };
+
+/* What a turn by guarantee may take beyond its first piece. The deadlines expect that piece and no
+ * quantum: ten thousand that are due together would be late by as many quanta, and the children of
+ * a node wait for its next turn, which is later by what this one took. What is in proportion to min
+ * costs siblings TQ_SCHED_AHEAD_NS together, and children no more. Who pulls may start a frame as
+ * long as it is within, so the longest of late has to end there. */
+static uint32_t ahead_bytes(const struct path *a, const struct tq_inst *leaf, uint32_t piece_bytes)
+{
+	const uint32_t longer_bytes = leaf->piece_bytes - TQ_MIN(leaf->piece_bytes, piece_bytes);
+	uint64_t ahead;
+
+	if (TQ_LIKELY((unsigned __int128)a->inv_min * (TQ_SCHED_QUANTUM_BYTES + longer_bytes) <=
+		      TQ_SCHED_AHEAD_NS << 32))
+		return TQ_SCHED_QUANTUM_BYTES;
+	ahead = (TQ_SCHED_AHEAD_NS << 32) / a->inv_min;
+	return (uint32_t)(ahead - TQ_MIN(ahead, (uint64_t)longer_bytes));
+}
 
 static void path_find(struct tq_sched *s, uint32_t link, uint64_t now_ns, struct tq_hop *h,
 		      struct path *ret_path)
@@ -164,6 +182,8 @@ static void path_find(struct tq_sched *s, uint32_t link, uint64_t now_ns, struct
 		if (choose(s, p, link, now_ns, h)) {
 			a.guaranteed |= 1U << a.depth;
 			a.rush |= p->due.n > 1;
+			if (p->due.n > 1 || h->node->par)
+				a.inv_min = TQ_MAX(a.inv_min, h->node->inv_min);
 		}
 		a.limited |= h->node->limited;
 		a.depth++;
@@ -181,19 +201,18 @@ void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 {
 	struct tq_turn *t = &s->link[link].turn;
 	const bool binds = s->link[link].capacity.rate_s != 0;
-	const uint32_t keep_bytes = binds ? TQ_SCHED_QUANTUM_BYTES : 0;
-	uint32_t looks = 0;
+	uint32_t looks = 0, piece_bytes;
 	struct path a;
 
+	t->ahead_bytes = TQ_SCHED_QUANTUM_BYTES;
 	for (;;) {
-		const struct tq_head *head;
-
 		path_find(s, link, now_ns, t->hop, &a);
-		head = &s->queue[a.queue].head;
-		if (TQ_LIKELY(!a.rush || head->head_bytes <= TQ_SCHED_QUANTUM_BYTES) ||
-		    ++looks == TQ_SCHED_PATHS_MAX ||
-		    !tq_order_piece_longer(s, t->hop, a.guaranteed, link,
-					   tq_tree_piece_bytes(s, head)))
+		if (TQ_LIKELY(!a.inv_min))
+			break;
+		piece_bytes = tq_tree_piece_bytes(s, &s->queue[a.queue].head);
+		t->ahead_bytes = ahead_bytes(&a, t->hop[a.depth - 1U].inst, piece_bytes);
+		if (!a.rush || ++looks == TQ_SCHED_PATHS_MAX ||
+		    !tq_order_piece_longer(s, t->hop, a.guaranteed, link, piece_bytes))
 			break;
 	}
 	t->queue = a.queue;
@@ -203,12 +222,14 @@ void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 	t->limited = a.limited;
 	t->first = true;
 	t->had_bytes = t->head_max_bytes = 0;
+	t->keep_bytes = binds ? TQ_SCHED_QUANTUM_BYTES : 0;
 	t->quantum_bytes = binds ? TQ_SCHED_QUANTUM_BYTES : TQ_SCHED_QUANTUM_FREE_BYTES;
-	if (t->alone)
-		t->quantum_bytes = keep_bytes + TQ_VISIT_BYTES_MAX + 1;
-	/* Others are due as well. The deadlines expect that each takes the piece it is due, not a
-	 * quantum ahead of time: ten thousand that wake together would be late by as many. */
-	t->keep_bytes = a.rush ? 0 : keep_bytes;
+	if (t->alone) {
+		t->quantum_bytes = t->keep_bytes + TQ_VISIT_BYTES_MAX + 1;
+	} else if (TQ_UNLIKELY(t->ahead_bytes < TQ_SCHED_QUANTUM_BYTES)) {
+		t->quantum_bytes = t->ahead_bytes + 1;
+		t->keep_bytes = TQ_MIN(t->keep_bytes, t->quantum_bytes);
+	}
 	credit_look(s, link, now_ns);
 	if (s->look_ahead)
 		tq_ahead(s, link);
@@ -260,11 +281,11 @@ void tq_turn_end(struct tq_sched *s, uint32_t link)
 	}
 	settle(s, link);
 	v.bytes = TQ_MIN(t->had_bytes, TQ_SCHED_PIECE_BYTES_MAX);
-	v.piece_bytes = TQ_MIN(v.bytes, TQ_SCHED_QUANTUM_BYTES + t->head_max_bytes);
+	v.piece_bytes = TQ_MIN(v.bytes, t->head_max_bytes);
 	/* Without a rival nobody lost what was more than one turn. If the orders remembered it, who
 	 * was alone would be passed over for 128 KiB when the others are back. */
 	if (t->alone)
-		v.bytes = v.piece_bytes;
+		v.bytes = TQ_MIN(v.bytes, t->ahead_bytes + t->head_max_bytes);
 	t->queue = TQ_QUEUE_NONE;
 	if (!v.bytes)
 		return;

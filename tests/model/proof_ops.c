@@ -355,6 +355,7 @@ static void node_delete(struct proof_world *w, struct proof_side *sd, uint32_t i
 		if (sd->queue[i].used && sd->queue[i].rx == id)
 			queue_unlink(w, sd, i);
 	promised(w, sd, id, n->p.min_bytes_s, 0);
+	tq_sched_next_ns(sd->s, w->now_ns); /* counters may lag inside a step of the worker */
 	proof_check_counters(w, sd, id);
 	tq_sched_node_del(sd->s, id);
 	n->exists = false;

@@ -63,9 +63,14 @@ static void run_case(const char *path)
 static void test_cases(void **state)
 {
 	static const char *const found[] = {
-		TQ_CASES "/alone-then-rivals.case",     TQ_CASES "/arrears-before-deadline.case",
-		TQ_CASES "/change-after-stall.case",    TQ_CASES "/long-piece-then-short.case",
-		TQ_CASES "/pieces-expected-whole.case", TQ_CASES "/stall-then-newcomer.case",
+		TQ_CASES "/alone-then-rivals.case",
+		TQ_CASES "/arrears-before-deadline.case",
+		TQ_CASES "/change-after-stall.case",
+		TQ_CASES "/due-beside-long-frames.case",
+		TQ_CASES "/long-piece-then-short.case",
+		TQ_CASES "/pieces-expected-whole.case",
+		TQ_CASES "/small-frames-behind-turns.case",
+		TQ_CASES "/stall-then-newcomer.case",
 	};
 
 	(void)state;

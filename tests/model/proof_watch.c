@@ -12,9 +12,6 @@
 /* A guarantee that is late by more than 1 ms slows the clock of all (0010): then what is due is
  * less than what the line says. */
 #define SLOW_NS 990000
-/* Below an inner node a visit of short frames holds its siblings for a quantum, as one piece of
- * that length would. */
-#define PIECE_MIN TQ_SCHED_QUANTUM_BYTES
 /* What may have been served in advance before anybody looked: one visit. */
 #define AHEAD_N (-(__int128)TQ_VISIT_BYTES_MAX * (__int128)TQ_NS_PER_S)
 #define SIBLINGS_EXACT 32 /* the order of so many is exact (sched.h) */
@@ -378,12 +375,11 @@ static double bound_ns(const struct proof_world *w, const struct proof_watch *g)
 	const struct proof_side *sd = &w->side[0];
 	const struct proof_link *l = &sd->link[g->link];
 	double ns = GUARANTEE_NS, piece_n = (double)l->piece_bytes * 1e9;
-	double turn_n = TQ_MAX(piece_n, PIECE_MIN * 1e9);
 
 	if (l->p.capacity_bytes_s)
 		ns += piece_n / (double)l->p.capacity_bytes_s;
 	for (uint32_t i = sd->node[g->node].parent; i != PROOF_NONE; i = sd->node[i].parent)
-		ns += turn_n / (double)sd->node[i].p.min_bytes_s;
+		ns += piece_n / (double)sd->node[i].p.min_bytes_s;
 	return ns;
 }
 
