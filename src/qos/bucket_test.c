@@ -213,12 +213,37 @@ static void test_edges(void **state)
 	assert_int_equal(b.balance_n, b.depth_n);
 }
 
+static void test_div_up(void **state)
+{
+	static const uint64_t a[] = {
+		0,          1,         2,         (1ULL << 52) - 1, 1ULL << 52, (1ULL << 53) - 1,
+		1ULL << 53, INT64_MAX, UINT64_MAX
+	};
+	static const uint64_t b[] = { 1,          3,           125,
+				      1000000007, 50000000000, (1ULL << 53) - 1,
+				      1ULL << 53, UINT64_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < TQ_ARRAY_LEN(a); i++)
+		for (size_t k = 0; k < TQ_ARRAY_LEN(b); k++)
+			assert_int_equal(tq_bucket_div_up(a[i], b[k]),
+					 a[i] / b[k] + (a[i] % b[k] != 0));
+	/* Next to products, where a quotient is next to an integer. */
+	for (int i = 0; i < 1000000; i++) {
+		uint64_t y = draw(1, 1ULL << draw(1, 52)), q = draw(1, ((1ULL << 53) - 2) / y);
+		uint64_t x = y * q + draw(0, 2) - 1;
+
+		assert_int_equal(tq_bucket_div_up(x, y), x / y + (x % y != 0));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reference),
 		cmocka_unit_test(test_arrival_curve),
 		cmocka_unit_test(test_edges),
+		cmocka_unit_test(test_div_up),
 	};
 
 	print_message("seed %u\n", SEED);
