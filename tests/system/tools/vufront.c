@@ -337,6 +337,10 @@ static void usage(FILE *to)
 	      "  --drain MS           pair: quiet time at the end (500)\n"
 	      "  --both               pair: B sends to A too\n"
 	      "  --no-announce        pair: no broadcast after attaching\n"
+	      "  --breaks MS          pair: connections break at random, so often on average\n"
+	      "  --deaths N           pair: A is killed at random, N times; both send\n"
+	      "  --keep-memory        pair: A's next guest boots in the same memory\n"
+	      "  --seed N             of what is random (1)\n"
 	      "  --mac-a MAC, --mac-b MAC\n"
 	      "  --sizes N[,N]...     load: bytes of frames, by turns (64)\n"
 	      "  --tso N              load: frames are TCP super-frames of segments of N bytes\n"
@@ -367,6 +371,10 @@ enum {
 	OPT_DRAIN,
 	OPT_BOTH,
 	OPT_NO_ANNOUNCE,
+	OPT_BREAKS,
+	OPT_DEATHS,
+	OPT_KEEP_MEMORY,
+	OPT_SEED,
 	OPT_MAC_A,
 	OPT_MAC_B,
 	OPT_LOAD,
@@ -398,6 +406,10 @@ static const struct option options[] = {
 	{ "drain", required_argument, NULL, OPT_DRAIN },
 	{ "both", no_argument, NULL, OPT_BOTH },
 	{ "no-announce", no_argument, NULL, OPT_NO_ANNOUNCE },
+	{ "breaks", required_argument, NULL, OPT_BREAKS },
+	{ "deaths", required_argument, NULL, OPT_DEATHS },
+	{ "keep-memory", no_argument, NULL, OPT_KEEP_MEMORY },
+	{ "seed", required_argument, NULL, OPT_SEED },
 	{ "mac-a", required_argument, NULL, OPT_MAC_A },
 	{ "mac-b", required_argument, NULL, OPT_MAC_B },
 	{ "load", no_argument, NULL, OPT_LOAD },
@@ -474,6 +486,25 @@ static bool take_load_option(struct vf_options *o, int opt, int *mode)
 	}
 }
 
+/* What ends while frames are under way. */
+static bool take_end_option(struct vf_options *o, int opt, int *mode)
+{
+	uint64_t v = 0;
+
+	switch (opt) {
+	case OPT_BREAKS:
+		return parse_number(optarg, 1, 60000, &o->breaks_ms);
+	case OPT_DEATHS:
+		return parse_number(optarg, 1, 1000000, &v) && (o->deaths = (uint32_t)v);
+	case OPT_KEEP_MEMORY:
+		return o->keep_memory = true;
+	case OPT_SEED:
+		return parse_number(optarg, 1, UINT64_MAX, &o->seed);
+	default:
+		return take_load_option(o, opt, mode);
+	}
+}
+
 /* One option. False: usage. */
 static bool take_option(struct vf_options *o, int opt, int *mode)
 {
@@ -521,7 +552,7 @@ static bool take_option(struct vf_options *o, int opt, int *mode)
 	case OPT_MAC_B:
 		return parse_mac(optarg, o->mac[opt == OPT_MAC_B]);
 	default:
-		return take_load_option(o, opt, mode);
+		return take_end_option(o, opt, mode);
 	}
 }
 
@@ -543,6 +574,8 @@ static int run_mode(const struct vf_options *o, int mode, char **paths, int n)
 		fputs("tq-vufront: --sizes above 1522 need --tso, and then at least 256\n", stderr);
 		return 2;
 	}
+	if (mode == OPT_PAIR && n == 2 && o->deaths)
+		return vf_mode_deaths(o, paths[0], paths[1]);
 	if (mode == OPT_PAIR && n == 2)
 		return vf_mode_pair(o, paths[0], paths[1]);
 	if (mode == OPT_LOAD && n >= 2 && n % 2 == 0)
@@ -569,6 +602,7 @@ int main(int argc, char **argv)
 				.seconds = 5,
 				.drain_ms = 500,
 				.announce = true,
+				.seed = 1,
 				.sizes_bytes = { 64 },
 				.n_sizes = 1,
 				.active_pairs = UINT32_MAX / 2,

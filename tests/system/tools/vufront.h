@@ -34,6 +34,10 @@ struct vf_options {
 	/* --pair: each end sends a broadcast after it attached, so that its address is known */
 	bool announce;
 	uint8_t mac[2][6];
+	uint64_t breaks_ms; /* --pair: on average between two broken connections; 0: none */
+	uint32_t deaths;    /* --pair: lives of A, each of which is killed; 0: A lives */
+	bool keep_memory;   /* the next life's guest boots in the memory of the one before */
+	uint64_t seed;
 	/* --load */
 	uint32_t sizes_bytes[VF_SIZES_MAX], n_sizes; /* of the loads' frames, by turns */
 	uint32_t tso_bytes;    /* of payload in a segment: frames are TCP super-frames; 0: UDP */
@@ -67,6 +71,7 @@ int vf_end_connect(struct vf_end *e, struct tq_vu_front *f);
 int vf_end_attach(struct vf_end *e);
 
 int vf_mode_pair(const struct vf_options *o, const char *path_a, const char *path_b);
+int vf_mode_deaths(const struct vf_options *o, const char *path_a, const char *path_b);
 int vf_mode_load(const struct vf_options *o, char *const *paths, int n);
 
 #endif

@@ -5,6 +5,10 @@
  *
  *      A driver TX -> daemon -> B driver RX      (and back with --both)
  *
+ * With --breaks connections end at random instants and begin again with the same memory.  With
+ * --deaths A is a process that is killed at random instants; its guest's memory goes with it, or
+ * (--keep-memory) the next one boots in it.
+ *
  * The driver's own counts are the other half of conservation: sent = completed + available;
  * lost = sent - received - available, by number, so that a frame that was delivered and is still
  * available (the daemon was killed between the two) is not lost, and shows as duplicated when it
@@ -16,7 +20,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "vufront.h"
 
@@ -38,6 +47,7 @@ struct flow {
 	uint32_t n_gaps;
 	uint8_t *seen; /* bit per number */
 	uint64_t seen_bytes;
+	bool seen_shared; /* with another process: it cannot grow */
 };
 
 struct end_state {
@@ -47,12 +57,14 @@ struct end_state {
 	bool filled;       /* receive buffers are posted */
 };
 
+static uint32_t mine = 3; /* bit per end: driven by this process */
+
 struct pair {
 	const struct vf_options *o;
 	struct end_state end[2];
 	struct flow flow[2];
 	uint32_t n_flows;
-	uint64_t begin_ns;
+	uint64_t begin_ns, break_ns, rng, n_breaks;
 };
 
 static void put_u16(uint8_t *p, uint16_t v)
@@ -111,6 +123,8 @@ static bool seen(const struct flow *fl, uint64_t seq)
 /* False: out of memory. */
 static bool set_seen(struct flow *fl, uint64_t seq)
 {
+	if (seq / 8 >= fl->seen_bytes && fl->seen_shared)
+		return false;
 	if (seq / 8 >= fl->seen_bytes) {
 		uint64_t bytes = 2 * (seq / 8) + 65536;
 		uint8_t *p = realloc(fl->seen, bytes);
@@ -293,12 +307,45 @@ static uint32_t turn(struct pair *p, bool sends, uint64_t now_ns)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < 2; i++)
-		n += reap(&p->end[i]);
+		n += mine & 1u << i ? reap(&p->end[i]) : 0;
 	for (uint32_t i = 0; sends && i < p->n_flows; i++)
-		n += send_due(p, i, now_ns);
+		n += mine & 1u << p->flow[i].from ? send_due(p, i, now_ns) : 0;
 	for (uint32_t i = 0; i < 2; i++)
-		n += receive(p, &p->end[i], now_ns);
+		n += mine & 1u << i ? receive(p, &p->end[i], now_ns) : 0;
 	return n;
+}
+
+static uint64_t random_below(struct pair *p, uint64_t below)
+{
+	p->rng ^= p->rng << 13;
+	p->rng ^= p->rng >> 7;
+	p->rng ^= p->rng << 17;
+	return (p->rng >> 16) % below;
+}
+
+/* A connection ends without a word; keep_attached() makes the next one. */
+static void maybe_break(struct pair *p, uint64_t now_ns)
+{
+	if (p->o->breaks_ms == 0 || now_ns < p->break_ns)
+		return;
+	p->break_ns = now_ns + random_below(p, 2 * p->o->breaks_ms * TQ_NS_PER_MS);
+	p->n_breaks++;
+	tq_vu_front_detach(p->end[random_below(p, 2)].e.f);
+}
+
+/* The end of the run is not to come between a break and the connection after it. */
+static void come_back(struct pair *p)
+{
+	const uint64_t until_ns = tq_clock_monotonic_ns() + TQ_NS_PER_S;
+	uint64_t now_ns;
+
+	while ((now_ns = tq_clock_monotonic_ns()) < until_ns && !vf_stop) {
+		keep_attached(p, 0, now_ns);
+		keep_attached(p, 1, now_ns);
+		if (!tq_vu_front_gone(p->end[0].e.f) && !tq_vu_front_gone(p->end[1].e.f))
+			return;
+		turn(p, false, now_ns);
+	}
 }
 
 static void run(struct pair *p)
@@ -315,7 +362,10 @@ static void run(struct pair *p)
 		if (turn(p, true, now_ns) == 0)
 			nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
 		now_ns = tq_clock_monotonic_ns();
+		maybe_break(p, now_ns);
 	}
+	come_back(p);
+	now_ns = tq_clock_monotonic_ns();
 	/* Let what is under way arrive. */
 	quiet_ns = now_ns + p->o->drain_ms * TQ_NS_PER_MS;
 	for (; now_ns < quiet_ns && !vf_stop; now_ns = tq_clock_monotonic_ns()) {
@@ -393,7 +443,7 @@ static bool report(const struct pair *p)
 		       (unsigned long long)s->driver_errors);
 		bad += s->driver_errors;
 	}
-	printf("]}\n");
+	printf("], \"breaks\": %llu}\n", (unsigned long long)p->n_breaks);
 	return bad == 0;
 }
 
@@ -401,7 +451,8 @@ int vf_mode_pair(const struct vf_options *o, const char *path_a, const char *pat
 {
 	struct pair p = { .o = o,
 			  .flow = { { .from = 0, .to = 1 }, { .from = 1, .to = 0 } },
-			  .n_flows = o->both ? 2 : 1 };
+			  .n_flows = o->both ? 2 : 1,
+			  .rng = o->seed };
 	const uint64_t until_ns = tq_clock_monotonic_ns() + o->front.timeout_ns;
 	int rc = vf_end_open(&p.end[0].e, path_a, o);
 	bool ok = false;
@@ -419,6 +470,7 @@ int vf_mode_pair(const struct vf_options *o, const char *path_a, const char *pat
 		fprintf(stderr, "READY\n");
 		poll(NULL, 0, 50); /* the announcements first */
 		p.begin_ns = tq_clock_monotonic_ns();
+		p.break_ns = p.begin_ns + o->breaks_ms * TQ_NS_PER_MS;
 		run(&p);
 		ok = report(&p);
 	} else {
@@ -428,5 +480,208 @@ int vf_mode_pair(const struct vf_options *o, const char *path_a, const char *pat
 		free(p.flow[i].seen);
 		vf_end_close(&p.end[i].e);
 	}
+	return ok ? 0 : 1;
+}
+
+/* ---- A is killed, again and again ---- */
+
+#define LIFE_NS_MAX (30 * TQ_NS_PER_MS)
+#define QUIET_NS (20 * TQ_NS_PER_MS)
+#define MUST_PASS 100 /* frames each way, by whoever is left alive */
+#define MUST_PASS_NS (5 * TQ_NS_PER_S)
+#define DEATHS_NUMBERS (1u << 26)
+
+struct deaths {
+	/* all of it is shared by B and the lives of A, but for what pointers lead to */
+	struct pair p;
+	uint64_t n_lives, n_served;
+	/* Of A to B: frames that were shown and did not arrive, the most of one life; completed and
+	 * did not arrive. */
+	uint64_t unsent, unsent_max, completed_lost;
+	uint64_t n_stuck;
+};
+
+/* In the child: a VMM and its guest, until it is killed. */
+static void live(struct deaths *d)
+{
+	struct pair *p = &d->p;
+	struct end_state *s = &p->end[0];
+	struct tq_vu_front *f = s->e.f;
+
+	if (!p->o->keep_memory && tq_vu_front_new(&p->o->front, &f) < 0)
+		_exit(2);
+	s->e.f = f;
+	mine = 1;
+	if (vf_end_attach(&s->e) < 0)
+		_exit(3);
+	for (uint32_t r = 0; r < f->n_rings; r += 2) {
+		while (tq_drv_rx_add(&f->drv[r], f->conf.buf_bytes, NULL) >= 0)
+			;
+		tq_vu_front_kick(f, r);
+	}
+	d->n_served++;
+	for (;;) {
+		if (turn(p, true, tq_clock_monotonic_ns()) == 0)
+			nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
+	}
+}
+
+/* B's side, until the time has come, or so many frames passed each way. */
+static void serve_until(struct deaths *d, uint64_t until_ns, uint64_t must_pass)
+{
+	struct pair *p = &d->p;
+	const uint64_t to_b = p->flow[0].received + must_pass;
+	const uint64_t to_a = p->flow[1].received + must_pass;
+	uint64_t now_ns;
+
+	while ((now_ns = tq_clock_monotonic_ns()) < until_ns && !vf_stop) {
+		if (turn(p, true, now_ns) == 0)
+			nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
+		if (must_pass && p->flow[0].received >= to_b && p->flow[1].received >= to_a)
+			return;
+	}
+	d->n_stuck += must_pass > 0;
+}
+
+static void serve_attach(struct deaths *d, uint64_t served)
+{
+	const uint64_t until_ns = tq_clock_monotonic_ns() + MUST_PASS_NS;
+
+	while (__atomic_load_n(&d->n_served, __ATOMIC_RELAXED) == served &&
+	       tq_clock_monotonic_ns() < until_ns)
+		serve_until(d, tq_clock_monotonic_ns() + TQ_NS_PER_MS, 0);
+}
+
+/* A is dead: what it had been told to be sent should have arrived. */
+static void account_life(struct deaths *d, const struct pair *before)
+{
+	struct pair *p = &d->p;
+	uint64_t quiet_ns, now_ns, received, sent, completed;
+
+	do {
+		received = p->flow[0].received;
+		quiet_ns = tq_clock_monotonic_ns() + QUIET_NS;
+		while ((now_ns = tq_clock_monotonic_ns()) < quiet_ns) {
+			if (turn(p, true, now_ns) == 0)
+				nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
+		}
+	} while (received != p->flow[0].received);
+	received -= before->flow[0].received;
+	sent = p->flow[0].sent - before->flow[0].sent;
+	completed = p->end[0].tx_completed - before->end[0].tx_completed;
+	d->unsent += sent - received;
+	d->unsent_max = TQ_MAX(d->unsent_max, sent - received);
+	d->completed_lost += received < completed ? completed - received : 0;
+}
+
+static void one_life(struct deaths *d, bool last)
+{
+	struct pair *p = &d->p;
+	const struct vf_end a = p->end[0].e;
+	const struct pair before = *p;
+	const uint64_t served = d->n_served;
+	const pid_t parent = getpid(), pid = fork();
+
+	tq_verify(pid >= 0);
+	if (pid == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
+			live(d);
+		_exit(1);
+	}
+	d->n_lives++;
+	/* Three of four die at work, the others also while they attach. */
+	if (d->n_lives % 4 > 0)
+		serve_attach(d, served);
+	serve_until(d, tq_clock_monotonic_ns() + random_below(p, LIFE_NS_MAX), 0);
+	if (last || d->n_lives % 8 == 0)
+		serve_until(d, tq_clock_monotonic_ns() + MUST_PASS_NS, MUST_PASS);
+	kill(pid, SIGKILL);
+	tq_verify(waitpid(pid, NULL, 0) == pid);
+	p->end[0].e = a;
+	account_life(d, &before);
+}
+
+static uint64_t count_seen(const struct flow *fl)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < fl->seen_bytes; i++)
+		n += (uint64_t)__builtin_popcount(fl->seen[i]);
+	return n;
+}
+
+static bool report_deaths(const struct deaths *d)
+{
+	const struct flow *ab = &d->p.flow[0], *ba = &d->p.flow[1];
+	uint64_t ignored, in_b = available(&d->p, 1, &ignored);
+
+	printf("{\"lives\": %llu, \"served\": %llu, \"stuck\": %llu, "
+	       "\"a_to_b\": {\"sent\": %llu, \"received\": %llu, \"duplicated\": %llu, "
+	       "\"corrupt\": %llu, \"unsent\": %llu, \"unsent_max\": %llu, "
+	       "\"completed_lost\": %llu}, "
+	       "\"b_to_a\": {\"sent\": %llu, \"available\": %llu, \"received\": %llu, "
+	       "\"duplicated\": %llu, \"corrupt\": %llu}, \"driver_errors\": %llu}\n",
+	       (unsigned long long)d->n_lives, (unsigned long long)d->n_served,
+	       (unsigned long long)d->n_stuck, (unsigned long long)ab->sent,
+	       (unsigned long long)ab->received, (unsigned long long)ab->duplicated,
+	       (unsigned long long)ab->corrupt, (unsigned long long)d->unsent,
+	       (unsigned long long)d->unsent_max, (unsigned long long)d->completed_lost,
+	       (unsigned long long)ba->sent, (unsigned long long)in_b,
+	       (unsigned long long)count_seen(ba), (unsigned long long)ba->duplicated,
+	       (unsigned long long)ba->corrupt, (unsigned long long)d->p.end[1].driver_errors);
+	return d->n_stuck + ab->duplicated + ab->corrupt + ba->duplicated + ba->corrupt == 0;
+}
+
+static void *shared(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	tq_verify(at != MAP_FAILED);
+	return at;
+}
+
+int vf_mode_deaths(const struct vf_options *given, const char *path_a, const char *path_b)
+{
+	struct vf_options o = *given;
+	struct deaths *d = shared(sizeof(*d));
+	bool ok = false;
+	int rc;
+
+	mine = 2;
+	o.announce = false; /* it would be one more thing to complete */
+	d->p = (struct pair){ .o = &o, .n_flows = 2, .rng = o.seed };
+	for (uint32_t i = 0; i < 2; i++) {
+		struct flow *fl = &d->p.flow[i];
+
+		*fl = (struct flow){ .from = i, .to = 1 - i, .seen_shared = true };
+		fl->seen_bytes = DEATHS_NUMBERS / 8;
+		fl->seen = shared(fl->seen_bytes);
+	}
+	rc = vf_end_open(&d->p.end[0].e, path_a, &o);
+	if (rc == 0)
+		rc = vf_end_open(&d->p.end[1].e, path_b, &o);
+	if (rc == 0)
+		rc = vf_end_attach(&d->p.end[1].e);
+	if (rc == 0) {
+		struct end_state *b = &d->p.end[1];
+
+		for (uint32_t r = 0; r < b->e.f->n_rings; r += 2) {
+			while (tq_drv_rx_add(&b->e.f->drv[r], o.front.buf_bytes, NULL) >= 0)
+				;
+			tq_vu_front_kick(b->e.f, r);
+		}
+		d->p.begin_ns = tq_clock_monotonic_ns();
+		for (uint32_t i = 0; i < o.deaths && !vf_stop; i++)
+			one_life(d, i == o.deaths - 1);
+		rc = tq_vu_front_gone(b->e.f) ? -EPIPE : tq_vu_front_stop(b->e.f);
+		while (turn(&d->p, false, tq_clock_monotonic_ns()) > 0)
+			;
+		ok = report_deaths(d) && rc == 0;
+	}
+	if (rc < 0)
+		fprintf(stderr, "ports %s and %s: %s\n", path_a, path_b, strerror(-rc));
+	for (uint32_t i = 0; i < 2; i++)
+		vf_end_close(&d->p.end[i].e);
 	return ok ? 0 : 1;
 }

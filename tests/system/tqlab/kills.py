@@ -2,30 +2,47 @@
 # Copyright the tenant-qos authors
 """kill -9 of the daemon, again and again, under numbered frames of front-ends that stay."""
 import random
+import signal
 import statistics
 import time
 
 from . import virtio_user, vufront
 from .daemon import Daemon, head
+from .proc import Timeout, wait_for
 
+RING = 256      # what tq-vufront makes
 A, B = virtio_user.mac_of(1), virtio_user.mac_of(2)
 
 
-def config(lab, packed):
+def config(lab, packed, queues):
     features = ", features: {packed: on}" if packed else ""
     return head() + "tenants:\n  red:\n    ports:\n" + "".join(
-        f"      {name}: {{mac: \"{mac}\", mode: client, socket: {lab.dir}/{name}.sock, queues: 2"
-        f"{features}}}\n" for name, mac in (("a", A), ("b", B)))
+        f"      {name}: {{mac: \"{mac}\", mode: client, socket: {lab.dir}/{name}.sock, "
+        f"queues: {queues}{features}}}\n" for name, mac in (("a", A), ("b", B)))
 
 
-def run(tap_, lab, cycles, packed):
-    """One line of TAP: nothing lost, repeated or stuck; outage as the receiver saw it."""
-    kind = "packed" if packed else "split"
-    daemon = Daemon(lab, config(lab, packed), f"kills-{kind}")
-    # A cycle takes about as long as EAL needs to start; the pair ends by itself.
-    pair = vufront.pair(lab, lab.dir / "a.sock", lab.dir / "b.sock", f"numbers-{kind}", "--listen",
-                        "--both", "--queues", "2", "--rate", "20000", "--time",
-                        str(int(2 + 1.5 * cycles)), mac_a=A, mac_b=B)
+def moves(daemon, port, queues):
+    """Frames go on to the port: more than fit into all rings of its peer, which sends into each in
+    turn and stops at one that is stuck."""
+    before = daemon.stats().port(port)["rx_frames"]
+    try:
+        wait_for(lambda: daemon.stats().port(port)["rx_frames"] > before + 2 * RING * queues, 5,
+                 "frames")
+        return True
+    except Timeout:
+        return False
+
+
+def run(tap_, lab, cycles, packed, queues=2):
+    """One line of TAP: nothing lost, repeated or stuck; outage as the receiver saw it.
+
+    Every fourth kill comes at any moment of a start, the others at work."""
+    kind = f"{'packed' if packed else 'split'} x {queues}"
+    name = kind.replace(" ", "")
+    daemon = Daemon(lab, config(lab, packed, queues), f"kills-{name}")
+    pair = vufront.pair(lab, lab.dir / "a.sock", lab.dir / "b.sock", f"numbers-{name}", "--listen",
+                        "--both", "--queues", str(queues), "--rate", "20000", "--time", "3600",
+                        mac_a=A, mac_b=B)
     daemon.wait_running("a", "b")
     done = 0
     for done in range(1, cycles + 1):
@@ -33,16 +50,22 @@ def run(tap_, lab, cycles, packed):
         daemon.kill()
         if not pair.alive():
             break
+        if done % 4 == 0 and done < cycles:
+            daemon.start(wait=False)
+            time.sleep(random.uniform(0.0, 0.15))
+            continue
         daemon.start()
         daemon.wait_running("a", "b")
-    flows = vufront.pair_result(pair, 10 + 2 * cycles)["flows"]
+    stuck = [name for name in "ab" if not moves(daemon, name, queues)]
+    pair.send_signal(signal.SIGTERM)
+    flows = vufront.pair_result(pair, 10)["flows"]
     gaps_ms = sorted(g / 1e6 for flow in flows for g in flow["gaps_ns"])
     outage = (f"outage median {statistics.median(gaps_ms):.0f} ms, longest {gaps_ms[-1]:.0f} ms"
               if gaps_ms else "no outage seen")
     sums = {k: sum(flow[k] for flow in flows)
             for k in ("received", "lost", "duplicated", "corrupt")}
     good = sums["received"] > 0 and not sums["lost"] and not sums["duplicated"] and \
-        not sums["corrupt"] and done == cycles
-    tap_.ok(good, f"{kind}: {done} kills of {cycles}, no frame lost, none twice",
-            ", ".join(f"{k} {v}" for k, v in sums.items()) + f"; {outage}")
+        not sums["corrupt"] and done == cycles and not stuck
+    tap_.ok(good, f"{kind}: {done} kills of {cycles}, no frame lost, none twice, no ring stuck",
+            ", ".join(f"{k} {v}" for k, v in sums.items()) + f"; stuck {stuck}; {outage}")
     daemon.stop()
