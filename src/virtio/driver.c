@@ -341,6 +341,16 @@ int tq_drv_preset(struct tq_drv *d, const uint8_t *frame, uint32_t frame_bytes,
 	return 0;
 }
 
+void tq_drv_preset_length(struct tq_drv *d, uint16_t head, uint32_t bytes)
+{
+	tq_assert(d->preset_chains == d->conf.size && bytes <= d->conf.buf_bytes);
+	tq_assert(d->conf.dir == TQ_VQ_TX && head < d->conf.size);
+	if (d->is_packed)
+		tq_drv_packed_preset_length(d, head, bytes);
+	else
+		d->desc[head].len = bytes;
+}
+
 uint32_t tq_drv_tx_burst(struct tq_drv *d, uint32_t n)
 {
 	uint32_t in_flight = (uint16_t)(d->avail_idx - d->used_idx);

@@ -138,6 +138,9 @@ int tq_drv_rx_take(struct tq_drv *d, struct tq_virtio_net_hdr *ret_hdr, uint8_t 
  * size. */
 int tq_drv_preset(struct tq_drv *d, const uint8_t *frame, uint32_t frame_bytes,
 		  const struct tq_drv_layout *layout);
+/* A frame of other length in the buffer of a head, which is one descriptor; before the first burst
+ * of a ring that sends.  bytes: header included, at most buf_bytes. */
+void tq_drv_preset_length(struct tq_drv *d, uint16_t head, uint32_t bytes);
 /* Send up to n more frames and make them visible.  Returns how many fitted. */
 uint32_t tq_drv_tx_burst(struct tq_drv *d, uint32_t n);
 /* Take up to max used buffers and post them again.  Returns how many; *ret_bytes (may be NULL) is

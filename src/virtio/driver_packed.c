@@ -204,6 +204,15 @@ void tq_drv_packed_preset(struct tq_drv *d, uint32_t n_slots, bool is_shown)
 	tq_drv_packed_init(d);
 }
 
+/* The slot of a head is the one that holds its id. */
+void tq_drv_packed_preset_length(struct tq_drv *d, uint16_t head, uint32_t bytes)
+{
+	uint32_t i = (d->avail_at.at + head) % d->conf.size;
+
+	tq_assert(tq_packed_id(d->preset_rest[i]) == head);
+	d->preset_rest[i] = (d->preset_rest[i] & ~(uint64_t)UINT32_MAX) | bytes;
+}
+
 /* Write the next chain again; its first slot is left to the caller, who gets it. */
 static struct tq_packed_pos again(struct tq_drv *d)
 {

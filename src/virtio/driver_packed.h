@@ -24,6 +24,7 @@ uint32_t tq_drv_packed_device_base(const struct tq_drv *d);
 int tq_drv_packed_take(struct tq_drv *d, struct tq_vring_used_elem *ret);
 /* As much as fits was posted, nothing published: this is what each lap holds from now on.
  *   is_shown  publish it; else take it back. */
+void tq_drv_packed_preset_length(struct tq_drv *d, uint16_t head, uint32_t bytes);
 void tq_drv_packed_preset(struct tq_drv *d, uint32_t n_slots, bool is_shown);
 uint32_t tq_drv_packed_tx_burst(struct tq_drv *d, uint32_t n);
 uint32_t tq_drv_packed_rx_burst(struct tq_drv *d, uint32_t max, uint64_t *ret_bytes);

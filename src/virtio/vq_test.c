@@ -535,6 +535,8 @@ static void preset_rings_carry_every_frame_once(void **state)
 
 		assert_int_equal(tq_drv_preset(&a->drv, frame60, 60, &layouts[i]), 0);
 		assert_int_equal(tq_drv_preset(&b->drv, NULL, 0, NULL), 0);
+		for (uint16_t head = 0; i == 0 && head < 256; head++)
+			tq_drv_preset_length(&a->drv, head, 12 + 50);
 		assert_int_equal(tq_drv_tx_add(&a->drv, NULL, frame60, 60, NULL), -EINVAL);
 		while (n_got < 300000) {
 			uint32_t n;
@@ -553,7 +555,7 @@ static void preset_rings_carry_every_frame_once(void **state)
 			n_got += tq_drv_rx_burst(&b->drv, 64, &part);
 			bytes += part;
 		}
-		assert_int_equal(bytes, n_got * 72);
+		assert_int_equal(bytes, n_got * (i == 0 ? 62 : 72));
 		assert_in_range(n_sent - n_got, 0, 256);
 		rig_close(a);
 		rig_close(b);

@@ -348,6 +348,7 @@ static void usage(FILE *to)
 	      "  --first N            load: number of the first port (0): for addresses\n"
 	      "  --warmup MS          load: before the measurement (1000)\n"
 	      "  --one-way            load: only the first port of each pair sends\n"
+	      "  --packed             load: packed rings (split without it)\n"
 	      "  --probe N            load: the first pair is a flow of N frames/s of --size\n"
 	      "                       bytes, one way; its delay is measured\n",
 	      to);
@@ -384,6 +385,7 @@ enum {
 	OPT_FIRST,
 	OPT_WARMUP,
 	OPT_ONE_WAY,
+	OPT_PACKED,
 	OPT_PROBE,
 	OPT_HELP
 };
@@ -419,6 +421,7 @@ static const struct option options[] = {
 	{ "first", required_argument, NULL, OPT_FIRST },
 	{ "warmup", required_argument, NULL, OPT_WARMUP },
 	{ "one-way", no_argument, NULL, OPT_ONE_WAY },
+	{ "packed", no_argument, NULL, OPT_PACKED },
 	{ "probe", required_argument, NULL, OPT_PROBE },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -479,6 +482,8 @@ static bool take_load_option(struct vf_options *o, int opt, int *mode)
 		return parse_number(optarg, 1, 60000, &v) && (o->warmup_ms = (uint32_t)v);
 	case OPT_ONE_WAY:
 		return o->one_way = true;
+	case OPT_PACKED:
+		return o->packed = true;
 	case OPT_PROBE:
 		return parse_number(optarg, 1, 1000000, &o->probe_frames_s);
 	default:

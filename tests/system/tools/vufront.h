@@ -46,6 +46,7 @@ struct vf_options {
 	uint32_t warmup_ms;
 	uint64_t probe_frames_s; /* pair 0 is a paced flow; 0: a load like the others */
 	bool one_way;            /* only the first port of a pair sends */
+	bool packed;             /* load: packed rings, or nothing */
 };
 
 /* One port of the daemon. */

@@ -156,11 +156,11 @@ static int fill_tx(const struct load *l, struct tq_drv *d, uint32_t from)
 	rc = tq_drv_preset(d, frame, largest, NULL);
 	if (rc)
 		return rc;
-	for (uint32_t head = 0; head <= d->mask; head++) {
+	for (uint32_t head = 0; head < d->conf.size; head++) {
 		const uint32_t bytes = l->o->sizes_bytes[head % l->o->n_sizes];
 
 		build_load(l, d, tq_drv_buf(d, (uint16_t)head), bytes, from);
-		d->desc[head].len = d->hdr_bytes + bytes;
+		tq_drv_preset_length(d, (uint16_t)head, d->hdr_bytes + bytes);
 	}
 	return 0;
 }
@@ -184,9 +184,11 @@ static int fill(const struct load *l, uint32_t i)
 	return rc;
 }
 
-/* Super-frames only to whom has agreed to take them. */
+/* Super-frames only to whom has agreed to take them; rings of the kind that was asked for. */
 static bool may_send(const struct load *l, uint32_t i)
 {
+	if (l->o->packed && !(l->port[i].e.f->features & TQ_BIT64(TQ_VIRTIO_F_RING_PACKED)))
+		return false;
 	return !l->o->tso_bytes || (l->o->one_way && i % 2) ||
 	       (l->port[i].e.f->features & TSO_SENDS) == TSO_SENDS;
 }
@@ -387,7 +389,8 @@ int vf_mode_load(const struct vf_options *options, char *const *paths, int n)
 			  .first = o->probe_frames_s ? 2 : 0 };
 	int rc;
 
-	o->front.features &= FEATURES | (o->tso_bytes ? TSO_FEATURES : 0);
+	o->front.features &= FEATURES | (o->tso_bytes ? TSO_FEATURES : 0) |
+			     (o->packed ? TQ_BIT64(TQ_VIRTIO_F_RING_PACKED) : 0);
 	if (o->tso_bytes)
 		o->front.buf_bytes = VF_TSO_FRAME_MAX;
 	o->front.protocol_features &= PROTOCOL_FEATURES;
