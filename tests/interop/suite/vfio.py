@@ -50,7 +50,7 @@ class PmdGuest(Row):
     driver, modules, machine, behind, append = "uio_pci_generic", UIO, (), "", ""
     features, smp = "", 2
     program, kernel = staticmethod(lambda: None), staticmethod(lambda: None)
-    absent = {"tcp": "no network stack in this guest", "move": "see qemu-7.2/linux-6.1/two-hosts"}
+    absent = {"tcp": "no network stack in this guest"}
 
     def open(self):
         if self.features:
