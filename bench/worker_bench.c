@@ -9,7 +9,8 @@
  * --row and --policy run only these, for a profile.
  * The policy: 1000 tenants, link > tenant > port, max and pps on tenants and ports, a capacity of
  * the link, none of which binds.  `tree` has the capacity only: below one, a visit is at most 1514
- * bytes long when others wait, so that shares are exact.  Everything but `none` is printed as the
+ * bytes long when others wait, so that shares are exact.  `journal` is no policy: what it costs
+ * that bursts survive kill -9, as in the daemon always.  Everything but `none` is printed as the
  * difference to it, too: the median of all pairs of neighbouring runs, and least from least. */
 
 #include <getopt.h>
@@ -25,39 +26,43 @@
 #define WARM_FRAMES 100000
 #define RUN_FRAMES 4000 /* shorter than what a neighbour leaves of a CPU at a time */
 
-static const char *const policy_name[POLICY_N] = { "none", "tree", "limits" };
+#define VARIANT_JOURNAL POLICY_N
+#define VARIANT_N (POLICY_N + 1)
+
+static const char *const variant_name[VARIANT_N] = { "none", "tree", "limits", "journal" };
 
 struct row {
 	uint32_t tenants, active, frame_bytes, burst_frames;
 	bool target; /* the one that issue and design name */
-	double sample[POLICY_N][RUNS_MAX], more[POLICY_N][RUNS_MAX];
-	struct bench_stat stat[POLICY_N], more_stat[POLICY_N];
+	double sample[VARIANT_N][RUNS_MAX], more[VARIANT_N][RUNS_MAX];
+	struct bench_stat stat[VARIANT_N], more_stat[VARIANT_N];
 };
 
 static void run(struct row *row, uint32_t runs, uint32_t policies)
 {
-	struct bench_world *b[POLICY_N];
+	struct bench_world *b[VARIANT_N];
 
-	for (int p = 0; p < POLICY_N; p++) {
+	for (int p = 0; p < VARIANT_N; p++) {
 		if (!(policies & 1U << p))
 			continue;
-		b[p] = bench_world_new(
-			&(struct bench_world_conf){ .policy = (enum bench_policy)p,
-						    .tenants = row->tenants,
-						    .active = row->active,
-						    .frame_bytes = row->frame_bytes,
-						    .burst_frames = row->burst_frames });
+		b[p] = bench_world_new(&(struct bench_world_conf){
+			.policy = p == VARIANT_JOURNAL ? POLICY_NONE : (enum bench_policy)p,
+			.journal = p == VARIANT_JOURNAL,
+			.tenants = row->tenants,
+			.active = row->active,
+			.frame_bytes = row->frame_bytes,
+			.burst_frames = row->burst_frames });
 		bench_world_run(b[p], WARM_FRAMES);
 	}
 	for (uint32_t i = 0; i < runs; i++)
-		for (int p = 0; p < POLICY_N; p++) {
+		for (int p = 0; p < VARIANT_N; p++) {
 			if (!(policies & 1U << p))
 				continue;
 			bench_world_run(b[p], RUN_FRAMES / 4); /* caches of the one before */
 			row->sample[p][i] = bench_world_run(b[p], RUN_FRAMES);
 			row->more[p][i] = row->sample[p][i] - row->sample[POLICY_NONE][i];
 		}
-	for (int p = 0; p < POLICY_N; p++) {
+	for (int p = 0; p < VARIANT_N; p++) {
 		row->stat[p] = bench_stat(row->sample[p], runs);
 		row->more_stat[p] = bench_stat(row->more[p], runs);
 	}
@@ -66,9 +71,9 @@ static void run(struct row *row, uint32_t runs, uint32_t policies)
 static void print_row(const struct row *row)
 {
 	printf("%7u %6u %5u %5u", row->tenants, row->active, row->frame_bytes, row->burst_frames);
-	for (int p = 0; p < POLICY_N; p++)
+	for (int p = 0; p < VARIANT_N; p++)
 		printf(" | %6.1f %6.1f", row->stat[p].median, row->stat[p].min);
-	for (int p = POLICY_TREE; p < POLICY_N; p++)
+	for (int p = POLICY_TREE; p < VARIANT_N; p++)
 		printf(" | %+6.1f %+6.1f", row->more_stat[p].median,
 		       row->stat[p].min - row->stat[POLICY_NONE].min);
 	printf("%s\n", row->target ? "  (target 50)" : "");
@@ -81,12 +86,12 @@ static json_t *row_json(const struct row *row)
 			      (int)row->active, "frame_bytes", (int)row->frame_bytes,
 			      "burst_frames", (int)row->burst_frames);
 
-	for (int p = 0; p < POLICY_N; p++) {
+	for (int p = 0; p < VARIANT_N; p++) {
 		json_t *one = bench_json_stat(&row->stat[p]);
 
 		if (p != POLICY_NONE)
 			json_object_set_new(one, "more", bench_json_stat(&row->more_stat[p]));
-		json_object_set_new(j, policy_name[p], one);
+		json_object_set_new(j, variant_name[p], one);
 	}
 	if (row->target)
 		json_object_set_new(j, "target_more", json_integer(50));
@@ -95,8 +100,8 @@ static json_t *row_json(const struct row *row)
 
 static uint32_t policy_bit(const char *name)
 {
-	for (uint32_t p = 0; p < POLICY_N; p++)
-		if (strcmp(name, policy_name[p]) == 0)
+	for (uint32_t p = 0; p < VARIANT_N; p++)
+		if (strcmp(name, variant_name[p]) == 0)
 			return 1U << p;
 	exit(2);
 }
@@ -132,7 +137,7 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
-	policies = policies ? policies : (1U << POLICY_N) - 1;
+	policies = policies ? policies : (1U << VARIANT_N) - 1;
 	if (runs < 1 || runs > RUNS_MAX || optind != argc)
 		return 2;
 	printf("TSC cycles a frame of the worker's step: median and least of %u runs by turns.\n"
@@ -140,9 +145,9 @@ int main(int argc, char **argv)
 	       "runs, and the\ndifference of the least.\n\n",
 	       runs);
 	printf("%7s %6s %5s %5s", "tenants", "active", "bytes", "burst");
-	for (int p = 0; p < POLICY_N; p++)
-		printf(" | %13s", policy_name[p]);
-	printf(" | %13s | %13s\n", "tree - none", "limits - none");
+	for (int p = 0; p < VARIANT_N; p++)
+		printf(" | %13s", variant_name[p]);
+	printf(" | %13s | %13s | %14s\n", "tree - none", "limits - none", "journal - none");
 	for (uint32_t i = 0; i < TQ_ARRAY_LEN(row); i++) {
 		if (only && only != i + 1)
 			continue;

@@ -128,6 +128,18 @@ static void publish(struct bench_world *b)
 	b->snap = s;
 }
 
+/* A page a port, as in its file (port/journal.h). */
+static void write_down(struct tq_port *port)
+{
+	uint8_t *page = aligned_alloc(4096, 4096);
+
+	if (!page)
+		die("journal");
+	memset(page, 0, 4096);
+	port->rx[0]->record = (struct tq_record *)(void *)page;
+	port->tx[0]->record = (struct tq_record *)(void *)(page + sizeof(struct tq_record));
+}
+
 static void add_port(struct bench_world *b, uint32_t i)
 {
 	const bool active = i < 2 * b->conf.active;
@@ -140,6 +152,8 @@ static void add_port(struct bench_world *b, uint32_t i)
 
 	if (tq_port_new(i, 1, &b->port[i]) || tq_sim_guest_new(b->sim, &conf, &b->guest[i]))
 		die("port");
+	if (b->commit)
+		write_down(b->port[i]);
 	command(b, (struct tq_cmd){ .op = TQ_CMD_PORT_ADD, .port = b->port[i] });
 }
 
@@ -190,6 +204,13 @@ struct bench_world *bench_world_new(const struct bench_world_conf *conf)
 	b->n_ports = TQ_MIN(conf->tenants + conf->active, (uint32_t)TQ_PORTS_MAX);
 	worker.io.ctx = tq_sim_seat(b->sim, 0);
 	worker.snapshot = &b->snap;
+	if (conf->journal) {
+		b->commit = aligned_alloc(4096, 4096);
+		if (!b->commit)
+			die("journal");
+		memset(b->commit, 0, 4096);
+		worker.commit = b->commit;
+	}
 	if (tq_worker_new(&worker, &b->w))
 		die("tq_worker_new");
 	for (uint32_t i = 0; i < b->n_ports; i++)
@@ -243,5 +264,7 @@ double bench_world_run(struct bench_world *b, uint64_t frames)
 		if (steps > 1000000 && seen == 0)
 			die("the way of a frame");
 	}
+	if (b->commit && (!b->port[0]->tx[0]->writes_down || !b->port[1]->rx[0]->writes_down))
+		die("writing bursts down");
 	return (double)(c->busy_cycles - cycles) / (double)(c->frames - before);
 }

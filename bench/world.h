@@ -35,6 +35,7 @@ struct bench_world_conf {
 	/* the worker's cycles are those of the clock it is given: under valgrind the TSC would tell
 	 * it that all tenants had more than their share */
 	bool cycles_by_clock;
+	bool journal;    /* bursts are written down, as in the daemon */
 	uint32_t worker; /* id of it */
 	/* that share the link's capacity, when there is one, once they are connected */
 	uint32_t workers;
@@ -48,8 +49,9 @@ struct bench_world {
 	const struct tq_snapshot *snap;
 	struct tq_port *port[TQ_PORTS_MAX];
 	struct tq_sim_guest *guest[TQ_PORTS_MAX];
-	uint64_t now_ns;   /* of the last step */
-	uint64_t revision; /* of the last snapshot */
+	struct tq_commit *commit; /* NULL: without a journal */
+	uint64_t now_ns;          /* of the last step */
+	uint64_t revision;        /* of the last snapshot */
 	bool connected;
 };
 
