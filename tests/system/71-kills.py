@@ -7,9 +7,10 @@ from tqlab import kills, tap
 
 
 def body(tap_, lab):
+    tap_.part(3, "child", kills.child, tap_, lab)
     for packed in (False, True):
         tap_.part(1, "kills", kills.run, tap_, lab, 10, packed)
 
 
 if __name__ == "__main__":
-    tap.main(body, plan=2, deadline_s=95)
+    tap.main(body, plan=5, deadline_s=95)

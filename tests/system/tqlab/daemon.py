@@ -87,6 +87,7 @@ class Daemon:
         else:
             self.config = config
         self.control = self.dir / "control.sock"
+        self.proc = None
         lab.at_exit(self.remove_journal)
         self.start(wait)
 
@@ -99,6 +100,8 @@ class Daemon:
                           f"{os.minor(st.st_dev):x}-{st.st_ino:x}", ignore_errors=True)
 
     def start(self, wait=True):
+        if self.proc:
+            self.proc.reap_group()      # of one that was killed: its child (src/tqosd/lastwill.h)
         self.proc = self.lab.spawn(self.name, self.wrapper + [
             binary("tqosd"), "--config", self.config, "--runtime-dir", self.dir])
         if wait:
@@ -181,7 +184,7 @@ class Daemon:
 
     def kill(self):
         self.proc.send_signal(signal.SIGKILL)
-        self.proc.wait(5)
+        self.proc.wait(30)      # on a machine that others use, too
 
     def cpu_s(self):
         return cpu_time_s(self.pid)

