@@ -86,6 +86,16 @@ static void line_path(struct tq_vm_text *t, const char *path)
 		LINE(t, "%s%c", *path == ',' ? "," : "", *path);
 }
 
+/* A number of 1 to 255 made of the name; a guest's ports mostly differ in their last characters. */
+static uint32_t chassis_of(const struct tq_port_conf *port)
+{
+	uint32_t hash = 0;
+
+	for (const char *c = port->name; *c; c++)
+		hash = hash * 31 + (uint8_t)*c;
+	return 1 + hash % 255;
+}
+
 static void qemu(const struct tq_model *m, const struct tq_port_conf *port,
 		 const struct tq_vm_ask *ask, struct tq_vm_text *t)
 {
@@ -100,7 +110,15 @@ static void qemu(const struct tq_model *m, const struct tq_port_conf *port,
 	LINE(t, "-netdev vhost-user,id=tqos-net-%s,chardev=tqos-chr-%s", port->name, port->name);
 	if (port->queue_pairs > 1)
 		LINE(t, ",queues=%u", port->queue_pairs);
-	LINE(t, "\n-device virtio-net-pci,netdev=tqos-net-%s,mac=%s", port->name, t->mac);
+	LINE(t, "\n");
+	/* ATS, by which QEMU tells us what the guest takes back, is of PCI Express: directly on
+	 * q35's root complex Linux leaves it off. */
+	if (port->iommu)
+		LINE(t, "-device pcie-root-port,id=tqos-rp-%s,chassis=%u\n", port->name,
+		     chassis_of(port));
+	LINE(t, "-device virtio-net-pci,netdev=tqos-net-%s,mac=%s", port->name, t->mac);
+	if (port->iommu)
+		LINE(t, ",bus=tqos-rp-%s", port->name);
 	if (port->queue_pairs > 1)
 		LINE(t, ",mq=on");
 	if (ask->no_kvm)
@@ -119,9 +137,8 @@ static void qemu(const struct tq_model *m, const struct tq_port_conf *port,
 		NOTE(t,
 		     "The guest needs an IOMMU: -machine q35,kernel-irqchip=split and, before the "
 		     "devices,\n-device intel-iommu,intremap=on,device-iotlb=on (intremap=off and "
-		     "no kernel-irqchip\nwithout KVM).\n");
-	NOTE(t,
-	     "The first three lines stand once for each guest; more ports add the last three.\n");
+		     "no kernel-irqchip\nwithout KVM). chassis is unique in the guest.\n");
+	NOTE(t, "The first three lines stand once for each guest; more ports add the rest.\n");
 	if (!ask->no_kvm)
 		NOTE(t,
 		     "QEMU 7.2 without KVM (-accel tcg) crashes with MSI-X here: add --no-kvm.\n");

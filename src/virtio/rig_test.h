@@ -219,6 +219,26 @@ static inline void rig_frame(struct tq_frame *f, uint32_t len_bytes, uint8_t *be
 	}
 }
 
+/* D15: buffers were offered that lie over the ring itself.  Whatever is delivered then, nothing
+ * behind the ring's region changes. */
+static inline void rig_deliver_over_the_ring(struct rig *g, uint32_t seed)
+{
+	uint8_t before[2 * RIG_SIDE_BYTES], behind[512];
+	struct tq_frame f;
+
+	memcpy(before, g->mem.region[1].host, RIG_SIDE_BYTES);
+	memcpy(before + RIG_SIDE_BYTES, g->mem.region[2].host, RIG_SIDE_BYTES);
+	rig_frame(&f, 150, behind);
+	for (uint32_t i = 0; i < 64; i++) {
+		if (i % 2)
+			memset(f.copy, (int)(seed + i), sizeof(f.copy));
+		tq_vq_rx_deliver(&g->vq, &f);
+		tq_vq_publish(&g->vq);
+	}
+	assert_memory_equal(before, g->mem.region[1].host, RIG_SIDE_BYTES);
+	assert_memory_equal(before + RIG_SIDE_BYTES, g->mem.region[2].host, RIG_SIDE_BYTES);
+}
+
 /* Is byte i of a frame of rig_frame() this? */
 static inline bool rig_frame_byte_is(uint32_t i, uint8_t b)
 {

@@ -24,6 +24,7 @@ tenants:
       red1: {mac: "52:54:00:00:00:01"}
       red2: {mode: client, queues: 4, socket: /srv/vm/red2.sock}
       red3: {features: {packed: on}}
+      red4: {features: {iommu: on}}
 """
 
 
@@ -76,6 +77,11 @@ def attach_lines(tap_, run, good):
             and "<driver packed='on'/>" in lines("libvirt-xml", "red3")
             and packed.returncode != 0 and "features.packed" in packed.stderr,
             "a port with packed rings: QEMU and libvirt are told, UML is refused", packed.stderr)
+    behind = lines("qemu-args", "red4")
+    tap_.ok("-device pcie-root-port,id=tqos-rp-red4,chassis=" in behind
+            and ",bus=tqos-rp-red4," in behind and ",iommu_platform=on,ats=on" in behind
+            and "tqos-rp" not in server,
+            "a port behind the guest's IOMMU: with its own root port", behind)
     tap_.ok(done.returncode != 0 and done.stderr, "uml-args: refused where UML cannot",
             done.stdout + done.stderr)
     xml = lines("libvirt-xml", "red2")
@@ -103,4 +109,4 @@ def body(tap_, lab):
 
 
 if __name__ == "__main__":
-    tap.main(body, plan=25, deadline_s=18)
+    tap.main(body, plan=26, deadline_s=18)
