@@ -103,12 +103,21 @@ class PmdGuest(Row):
             (self.lab.dir / "in-guest.log").write_text(text)
             raise
 
+    def pings(self, count, size, gap_s):
+        """All answered.  busybox waits a second for the last one: where that was too short and
+        tqosd dropped nothing, again."""
+        for left in (2, 1, 0):
+            before = self.daemon.settled().drops()
+            out = self.b.run(f"ping -q -c {count} -i {gap_s} -s {size} 10.0.0.1", 60,
+                             check=False).text
+            if f" {count} packets received" in out:
+                return
+            drops = self.daemon.settled().drops()
+            check(left and drops == before, f"{out}; drops {drops}")
+
     def ping(self):
-        answers = [self.b.ping("10.0.0.1")]
-        for size in (1, 500, 1472):
-            out = self.b.run(f"ping -q -c 3 -i 0.2 -s {size} 10.0.0.1", check=False).text
-            answers.append(3 if " 3 packets received" in out else out)
-        check(answers == [3] * 4, f"answers {answers}")
+        for size in (1, 56, 500, 1472):
+            self.pings(3, size, 0.2)
         return "3 of 3 for frames up to 1514 bytes"
 
     # cells -----------------------------------------------------------------------------------
@@ -126,8 +135,7 @@ class PmdGuest(Row):
 
     def load(self):
         """A flood of pings: every one is answered."""
-        out = self.b.run("ping -q -c 300 -i 0.01 -s 1000 10.0.0.1", 60, check=False).text
-        check(" 300 packets received" in out, out)
+        self.pings(300, 1000, 0.01)
         check_ledger(self.daemon)
         return "300 of 300 pings of 1000 bytes, 10 ms apart"
 
