@@ -179,8 +179,11 @@ def qemu_deaths(kills, n):
     for i, one in enumerate((peer, guest)):
         one.wait_ready(120)
         one.configure(MACS["wv"[i]], f"10.0.0.{i + 1}/24")
-    kills.tap.equal(guest.ping("10.0.0.1"), 3,
-                    f"QEMU: killed {n} times while its guest boots, the next one is served")
+    try:        # guests without KVM answer slowly where others work, too
+        good = wait_for(lambda: guest.ping("10.0.0.1") == 3, 30, "answers")
+    except Timeout:
+        good = False
+    kills.tap.ok(good, f"QEMU: killed {n} times while its guest boots, the next one is served")
     for one in (peer, guest):
         one.kill()
 
