@@ -478,7 +478,12 @@ static void op_demand(struct proof_world *w, const struct proof_op *op)
 	proof_flow_dropped(w, q->leaf);
 }
 
-/* Is more promised somewhere than there is? Admission would have refused it. */
+/* Is more promised somewhere than there is? Admission would have refused it.
+ * This could be stricter: it looks at the whole case, so while it is true no guarantee is checked,
+ * also of nodes that lie elsewhere, and when it ends what all of them were owed before is forgiven.
+ * Of random cases only a link that shrinks makes it true, and that concerns every node below it;
+ * more links than one are the exception, and shrunk cases. Checks of `first` end there until the
+ * families are chosen anew. */
 static bool too_much(const struct proof_world *w)
 {
 	for (uint32_t l = 0; l < w->c->links; l++)
