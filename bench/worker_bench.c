@@ -32,7 +32,7 @@
 static const char *const variant_name[VARIANT_N] = { "none", "tree", "limits", "journal" };
 
 struct row {
-	uint32_t tenants, active, frame_bytes, burst_frames;
+	uint32_t tenants, active, parked, frame_bytes, burst_frames;
 	bool target; /* the one that issue and design name */
 	double sample[VARIANT_N][RUNS_MAX], more[VARIANT_N][RUNS_MAX];
 	struct bench_stat stat[VARIANT_N], more_stat[VARIANT_N];
@@ -50,6 +50,7 @@ static void run(struct row *row, uint32_t runs, uint32_t policies)
 			.journal = p == VARIANT_JOURNAL,
 			.tenants = row->tenants,
 			.active = row->active,
+			.parked = row->parked,
 			.frame_bytes = row->frame_bytes,
 			.burst_frames = row->burst_frames });
 		bench_world_run(b[p], WARM_FRAMES);
@@ -70,7 +71,8 @@ static void run(struct row *row, uint32_t runs, uint32_t policies)
 
 static void print_row(const struct row *row)
 {
-	printf("%7u %6u %5u %5u", row->tenants, row->active, row->frame_bytes, row->burst_frames);
+	printf("%7u %6u %6u %5u %5u", row->tenants, row->active, row->parked, row->frame_bytes,
+	       row->burst_frames);
 	for (int p = 0; p < VARIANT_N; p++)
 		printf(" | %6.1f %6.1f", row->stat[p].median, row->stat[p].min);
 	for (int p = POLICY_TREE; p < VARIANT_N; p++)
@@ -82,9 +84,9 @@ static void print_row(const struct row *row)
 
 static json_t *row_json(const struct row *row)
 {
-	json_t *j = json_pack("{s:i, s:i, s:i, s:i}", "tenants", (int)row->tenants, "active",
-			      (int)row->active, "frame_bytes", (int)row->frame_bytes,
-			      "burst_frames", (int)row->burst_frames);
+	json_t *j = json_pack("{s:i, s:i, s:i, s:i, s:i}", "tenants", (int)row->tenants, "active",
+			      (int)row->active, "parked", (int)row->parked, "frame_bytes",
+			      (int)row->frame_bytes, "burst_frames", (int)row->burst_frames);
 
 	for (int p = 0; p < VARIANT_N; p++) {
 		json_t *one = bench_json_stat(&row->stat[p]);
@@ -114,10 +116,15 @@ int main(int argc, char **argv)
 						 { "row", required_argument, NULL, 'n' },
 						 { 0 } };
 	static struct row row[] = {
-		{ 1, 1, 64, 64, .target = false },    { 1, 1, 256, 64, .target = false },
-		{ 1, 1, 1514, 64, .target = false },  { 64, 64, 64, 64, .target = false },
-		{ 1000, 1, 64, 64, .target = false }, { 1000, 64, 64, 64, .target = true },
-		{ 1000, 64, 64, 8, .target = false }, { 1000, 64, 1514, 64, .target = false },
+		{ 1, 1, 0, 64, 64, .target = false },
+		{ 1, 1, 0, 256, 64, .target = false },
+		{ 1, 1, 0, 1514, 64, .target = false },
+		{ 64, 64, 0, 64, 64, .target = false },
+		{ 1000, 1, 0, 64, 64, .target = false },
+		{ 1000, 64, 0, 64, 64, .target = true },
+		{ 1000, 64, 0, 64, 8, .target = false },
+		{ 1000, 64, 0, 1514, 64, .target = false },
+		{ 500, 1, 499, 64, 64, .target = false },
 	};
 	uint64_t start_ns = tq_clock_monotonic_ns();
 	json_t *root = json_pack("{s:s}", "bench", "worker"), *rows = json_array();
@@ -144,7 +151,7 @@ int main(int argc, char **argv)
 	       "At the right what a policy costs: the median of the differences of neighbouring "
 	       "runs, and the\ndifference of the least.\n\n",
 	       runs);
-	printf("%7s %6s %5s %5s", "tenants", "active", "bytes", "burst");
+	printf("%7s %6s %6s %5s %5s", "tenants", "active", "parked", "bytes", "burst");
 	for (int p = 0; p < VARIANT_N; p++)
 		printf(" | %13s", variant_name[p]);
 	printf(" | %13s | %13s | %14s\n", "tree - none", "limits - none", "journal - none");

@@ -16,6 +16,8 @@
 #define RING 256
 #define RING_IDLE 32
 #define FRAME_BYTES_MAX 1514
+#define PARKED_FRAMES 64 /* of each that is parked */
+#define PARK_STEPS 1000
 
 static uint64_t clock_cycles;
 
@@ -35,9 +37,19 @@ static uint64_t mac_of(uint32_t i)
 	return 0x5452ULL | (uint64_t)(i & 0xff) << 40 | (uint64_t)(i >> 8) << 32;
 }
 
+static uint32_t n_pairs(const struct bench_world *b)
+{
+	return b->conf.active + b->conf.parked;
+}
+
+static bool is_parked(const struct bench_world *b, uint32_t tenant)
+{
+	return tenant >= b->conf.active && tenant < n_pairs(b);
+}
+
 static uint32_t tenant_of(const struct bench_world *b, uint32_t port)
 {
-	return port < 2 * b->conf.active ? port / 2 : port - b->conf.active;
+	return port < 2 * n_pairs(b) ? port / 2 : port - n_pairs(b);
 }
 
 static void command(struct bench_world *b, struct tq_cmd cmd)
@@ -101,7 +113,12 @@ static void publish(struct bench_world *b)
 		s->network[t] = (struct tq_snap_network){ .tenant = t,
 							  .uplink = TQ_ID_NONE,
 							  .frame_bytes_max = FRAME_BYTES_MAX };
-		s->node[n++] = node(b, TQ_NODE_TENANT_TX(t), TQ_NODE_NONE);
+		s->node[n] = node(b, TQ_NODE_TENANT_TX(t), TQ_NODE_NONE);
+		if (is_parked(b, t)) {
+			s->node[n].params.max_bytes_s = 1;
+			s->node[n].params.burst_bytes = 1;
+		}
+		n++;
 	}
 	for (uint32_t i = 0; i < b->n_ports; i++) {
 		uint32_t t = tenant_of(b, i);
@@ -142,7 +159,7 @@ static void write_down(struct tq_port *port)
 
 static void add_port(struct bench_world *b, uint32_t i)
 {
-	const bool active = i < 2 * b->conf.active;
+	const bool active = i < 2 * n_pairs(b);
 	struct tq_sim_guest_conf conf = { .port_id = i,
 					  .n_pairs = 1,
 					  .ring_size = active ? RING : RING_IDLE,
@@ -185,6 +202,21 @@ static void preset(struct bench_world *b, uint32_t from, uint32_t to)
 		die("rx preset");
 }
 
+/* What their bursts allow goes; the rest waits. */
+static void park(struct bench_world *b)
+{
+	const struct tq_worker_counters *c = tq_worker_counters(b->w);
+
+	for (uint32_t t = b->conf.active; t < n_pairs(b); t++) {
+		tq_drv_tx_burst(b->guest[2 * t]->drv[1], PARKED_FRAMES);
+		tq_sim_guest_kick(b->guest[2 * t], 1);
+	}
+	for (uint32_t i = 0; i < PARK_STEPS; i++)
+		bench_world_idle(b, tq_clock_monotonic_ns());
+	if (c->frames < b->conf.parked || c->frames > 2 * b->conf.parked)
+		die("parking");
+}
+
 struct bench_world *bench_world_new(const struct bench_world_conf *conf)
 {
 	struct bench_world *b = calloc(1, sizeof(*b));
@@ -201,7 +233,7 @@ struct bench_world *bench_world_new(const struct bench_world_conf *conf)
 	worker.id = conf->worker;
 	if (conf->cycles_by_clock)
 		worker.io.cycles = cycles_by_clock;
-	b->n_ports = TQ_MIN(conf->tenants + conf->active, (uint32_t)TQ_PORTS_MAX);
+	b->n_ports = TQ_MIN(conf->tenants + n_pairs(b), (uint32_t)TQ_PORTS_MAX);
 	worker.io.ctx = tq_sim_seat(b->sim, 0);
 	worker.snapshot = &b->snap;
 	if (conf->journal) {
@@ -215,11 +247,12 @@ struct bench_world *bench_world_new(const struct bench_world_conf *conf)
 		die("tq_worker_new");
 	for (uint32_t i = 0; i < b->n_ports; i++)
 		add_port(b, i);
-	for (uint32_t t = 0; t < conf->active; t++)
+	for (uint32_t t = 0; t < n_pairs(b); t++)
 		preset(b, 2 * t, 2 * t + 1);
 	publish(b);
 	for (uint32_t i = 0; i < b->n_ports; i++)
 		start_port(b, i);
+	park(b);
 	return b;
 }
 
@@ -236,6 +269,13 @@ void bench_world_connect(struct bench_world *const *b, uint32_t n)
 		tq_worker_wake(w[i]);
 		publish(b[i]);
 	}
+}
+
+void bench_world_idle(struct bench_world *b, uint64_t now_ns)
+{
+	b->now_ns = now_ns;
+	clock_cycles = now_ns * (CYCLES_HZ / TQ_NS_PER_S);
+	tq_worker_step(b->w, now_ns);
 }
 
 uint32_t bench_world_step(struct bench_world *b, uint64_t now_ns)

@@ -30,6 +30,9 @@ struct bench_world_conf {
 	enum bench_policy policy;
 	uint32_t tenants; /* configured: as many of the idle ones as fit have a port, attached */
 	uint32_t active;  /* of these: two ports, one sends to the other */
+	/* of the others: the same, but below a max that lets a frame go every minute; all of them
+	 * have frames to send and no credit */
+	uint32_t parked;
 	uint32_t frame_bytes;
 	uint32_t burst_frames; /* a sender makes so many available before each step */
 	/* the worker's cycles are those of the clock it is given: under valgrind the TSC would tell
@@ -60,6 +63,8 @@ struct bench_world *bench_world_new(const struct bench_world_conf *conf);
 void bench_world_connect(struct bench_world *const *b, uint32_t n);
 /* The guests send, the worker steps, the guests take. Returns frames that came. */
 uint32_t bench_world_step(struct bench_world *b, uint64_t now_ns);
+/* The worker steps, its guests sleep. */
+void bench_world_idle(struct bench_world *b, uint64_t now_ns);
 /* Until so many frames came. Returns the worker's busy cycles for each frame. */
 double bench_world_run(struct bench_world *b, uint64_t frames);
 
