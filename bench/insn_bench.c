@@ -134,6 +134,8 @@ static const struct work works[] = {
 	  .worker = { POLICY_NONE, 1000, 64, 0, 64, 64, .journal = true } },
 	{ "worker/limits/1", worker_prepare, worker_run,
 	  .worker = { POLICY_LIMITS, 1, 1, 0, 64, 64 } },
+	{ "worker/none/1/csum", worker_prepare, worker_run,
+	  .worker = { POLICY_NONE, 1, 1, 0, 64, 64, .checksums = true } },
 	/* Ports that do nothing, and ports that wait for credit, cost nothing: both as above. */
 	{ "worker/none/1/1000-idle", worker_prepare, worker_run,
 	  .worker = { POLICY_NONE, 1000, 1, 0, 64, 64 } },

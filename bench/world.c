@@ -160,12 +160,14 @@ static void write_down(struct tq_port *port)
 static void add_port(struct bench_world *b, uint32_t i)
 {
 	const bool active = i < 2 * n_pairs(b);
-	struct tq_sim_guest_conf conf = { .port_id = i,
-					  .n_pairs = 1,
-					  .ring_size = active ? RING : RING_IDLE,
-					  .features = FEATURES,
-					  .buf_bytes = active ? 2048 : 256,
-					  .frame_bytes_max = active ? FRAME_BYTES_MAX : 256 };
+	struct tq_sim_guest_conf conf = {
+		.port_id = i,
+		.n_pairs = 1,
+		.ring_size = active ? RING : RING_IDLE,
+		.features = FEATURES | (b->conf.checksums ? TQ_VIRTIO_NET_FEATURES_CSUM : 0),
+		.buf_bytes = active ? 2048 : 256,
+		.frame_bytes_max = active ? FRAME_BYTES_MAX : 256
+	};
 
 	if (tq_port_new(i, 1, &b->port[i]) || tq_sim_guest_new(b->sim, &conf, &b->guest[i]))
 		die("port");
@@ -197,6 +199,13 @@ static void preset(struct bench_world *b, uint32_t from, uint32_t to)
 	frame[12] = 0x08;
 	if (tq_drv_preset(tx, frame, b->conf.frame_bytes, NULL))
 		die("tx preset");
+	for (uint32_t head = 0; b->conf.checksums && head < RING; head++) {
+		const struct tq_virtio_net_hdr hdr = { .flags = TQ_VIRTIO_NET_HDR_F_NEEDS_CSUM,
+						       .csum_start = 34,
+						       .csum_offset = 16 };
+
+		memcpy(tq_drv_buf(tx, (uint16_t)head), &hdr, sizeof(hdr));
+	}
 	memset(rx_conf.host, 0, tq_drv_mem_bytes(&rx_conf));
 	if (tq_drv_init(rx, &rx_conf) || tq_drv_preset(rx, NULL, 0, NULL))
 		die("rx preset");

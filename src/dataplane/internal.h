@@ -330,6 +330,12 @@ bool tq_copy_to_port(struct tq_worker *w, uint32_t port_id, uint32_t pair,
 /* May the head still wait for this receiver? If so the ring is BLOCKED on it (true), else it is to
  * be dropped. */
 bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx);
+/* A receiver did not take the head.
+ *   rx        NULL: the port is down.
+ *   may_wait  false: what finds no buffers is dropped.
+ * True: the ring waits; else *ret is the reason to drop the frame. */
+bool tq_refused(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx,
+		enum tq_rx_result result, bool may_wait, enum tq_drop_reason *ret);
 void tq_block_on_device(struct tq_worker *w, struct tq_ring *ring, struct tq_device *device);
 /* Who waits there, at most max, waits no longer: looked at again among the polled rings. */
 void tq_release_waiters(struct tq_worker *w, struct tq_ring_list *waiters, uint32_t max);

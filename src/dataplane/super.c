@@ -65,19 +65,10 @@ static enum tq_pull_result refused(struct tq_worker *w, struct tq_ring *ring, st
 				   bool may_wait)
 {
 	struct tq_port_counters *c = &ring->port->counters;
-	enum tq_drop_reason reason = TQ_DROP_RECEIVER_DOWN;
+	enum tq_drop_reason reason;
 
-	if (rx && tq_vq_unpublished(&rx->vq)) /* bad chains were returned */
-		tq_touch(w, rx);
-	if (rx && result == TQ_RX_EMPTY) {
-		if (may_wait && tq_block_on_ring(w, ring, rx))
-			return TQ_PULL_WAIT;
-		reason = TQ_DROP_RECEIVER_FULL;
-	} else if (rx && result == TQ_RX_TOO_LONG) {
-		reason = TQ_DROP_TOO_LONG;
-	} else if (rx) {
-		tq_ring_broken(w, rx);
-	}
+	if (tq_refused(w, ring, rx, result, may_wait, &reason))
+		return TQ_PULL_WAIT;
 	tq_super_count(ring, frame, 1, &c->tx_segmented_frames);
 	c->tx_dropped_frames++;
 	c->drops[reason]++;

@@ -12,7 +12,10 @@
 #include "packet/eth.h"
 #include "virtio/nethdr.h"
 
-#define FEATURES (TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF))
+#define FEATURES                                                                                   \
+	(TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF) |                   \
+	 TQ_BIT64(TQ_VIRTIO_NET_F_CSUM))
+#define TAKES_CHECKSUMS TQ_BIT64(TQ_VIRTIO_NET_F_GUEST_CSUM)
 #define FRAME_MAX 9230
 
 uint64_t bed_mac(uint32_t i)
@@ -148,7 +151,7 @@ static void add_port(struct bed *b, uint32_t i, uint32_t ring_size)
 	struct tq_sim_guest_conf conf = { .port_id = i,
 					  .n_pairs = 1,
 					  .ring_size = ring_size,
-					  .features = FEATURES,
+					  .features = i % 2 ? FEATURES : FEATURES | TAKES_CHECKSUMS,
 					  .buf_bytes = 2048,
 					  .frame_bytes_max = FRAME_MAX };
 	struct tq_cmd cmd = { .op = TQ_CMD_PORT_ADD };

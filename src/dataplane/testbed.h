@@ -35,7 +35,8 @@ struct bed {
 	uint64_t hold_ns;
 };
 
-/* n guests of one tenant, rings of ring_size started; nothing limited. */
+/* n guests of one tenant, rings of ring_size started; nothing limited.  All may leave a checksum to
+ * do; those with even numbers take such frames. */
 struct bed *bed_new(uint32_t n, uint32_t ring_size);
 void bed_free(struct bed *b);
 /* Compile b's policy into a snapshot and let the worker see it at its next step. */

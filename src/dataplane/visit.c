@@ -51,19 +51,10 @@ static void count_drop(struct tq_ring *ring, enum tq_drop_reason reason)
 static bool refused(struct tq_worker *w, struct tq_ring *ring, struct visit *v, struct tq_ring *rx,
 		    enum tq_rx_result result)
 {
-	enum tq_drop_reason reason = TQ_DROP_RECEIVER_DOWN;
+	enum tq_drop_reason reason;
 
-	if (rx && tq_vq_unpublished(&rx->vq)) /* bad chains were returned */
-		tq_touch(w, rx);
-	if (rx && result == TQ_RX_EMPTY) {
-		if (tq_block_on_ring(w, ring, rx))
-			return false;
-		reason = TQ_DROP_RECEIVER_FULL;
-	} else if (rx && result == TQ_RX_TOO_LONG) {
-		reason = TQ_DROP_TOO_LONG;
-	} else if (rx) {
-		tq_ring_broken(w, rx);
-	}
+	if (tq_refused(w, ring, rx, result, true, &reason))
+		return false;
 	count_drop(ring, reason);
 	count_taken(ring, v, tq_vq_tx_frame(&ring->vq, v->done));
 	return true;
@@ -94,8 +85,8 @@ static bool pull_flood(struct tq_worker *w, struct tq_ring *ring, struct visit *
 	return true;
 }
 
-/* A frame whose sender left something to do. */
-static bool pull_offloaded(struct tq_worker *w, struct tq_ring *ring, struct visit *v)
+/* A frame that may become several. */
+static bool pull_super(struct tq_worker *w, struct tq_ring *ring, struct visit *v)
 {
 	const struct tq_pulled used = { v->charged_bytes, v->frames, 0, 0 };
 	enum tq_pull_result result;
@@ -141,13 +132,19 @@ static struct way way_of(const struct tq_worker *w, const struct tq_ring *ring,
 	return way;
 }
 
-TQ_INLINE bool goes_the_way(const struct visit *v, const struct tq_frame *frame)
+/* A frame that is one for its receiver, too, whatever its sender left to do: a checksum alone. */
+static __attribute__((noinline)) bool stays_one(struct tq_frame *frame)
+{
+	return !frame->drop && !tq_frame_is_super(frame) && tq_offload_check(frame) == TQ_DROP_NONE;
+}
+
+TQ_INLINE bool goes_the_way(const struct visit *v, struct tq_frame *frame)
 {
 	const struct way way = addresses_of(frame);
 
 	return way.addrs_8 == v->way.addrs_8 && way.addrs_4 == v->way.addrs_4 &&
-	       frame->len_bytes <= v->way.frame_bytes_max && !(frame->drop | frame->offload) &&
-	       !tq_eth_is_tagged(frame->copy);
+	       frame->len_bytes <= v->way.frame_bytes_max && !tq_eth_is_tagged(frame->copy) &&
+	       (TQ_LIKELY(!(frame->drop | frame->offload)) || stays_one(frame));
 }
 
 /* Is the next frame of the window part of this visit? Malformed and refused frames end it: settle
@@ -206,6 +203,16 @@ static void count_run(struct tq_worker *w, struct tq_ring *ring, struct visit *v
 	v->pulled_bytes += run->bytes;
 }
 
+/* As the receiver takes it: with the checksum to do, or done in the copy. */
+static __attribute__((noinline)) enum tq_rx_result deliver_one(struct tq_vq *vq,
+							       const struct tq_frame *frame)
+{
+	struct tq_part part = tq_part_rest(frame, 0);
+	struct tq_part_sum sum;
+
+	return tq_part_deliver(vq, frame, &part, &sum);
+}
+
 /* From the next frame of the window on, which is part of this visit: those that go the same way,
  * for as long as budget and bounds of the visit and the receiver's buffers allow. Nothing but the
  * rings is written before the last of them. Returns false when the next one has to wait. */
@@ -223,11 +230,12 @@ static bool pull_run(struct tq_worker *w, struct tq_ring *ring, struct visit *v,
 	run.rx_descs = rx->vq.stats.descs;
 	descs_max = TQ_VISIT_DESCS_MAX - v->descs + run.rx_descs;
 	do {
-		const struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, v->done + run.frames);
+		struct tq_frame *frame = tq_vq_tx_frame(&ring->vq, v->done + run.frames);
 
 		if (run.frames > 0 && !goes_the_way(v, frame))
 			break;
-		result = tq_vq_rx_deliver(&rx->vq, frame);
+		result = TQ_LIKELY(!frame->offload) ? tq_vq_rx_deliver(&rx->vq, frame)
+						    : deliver_one(&rx->vq, frame);
 		if (TQ_UNLIKELY(result != TQ_RX_OK))
 			break;
 		run.frames++;
@@ -256,8 +264,8 @@ static enum visit_end pull_window(struct tq_worker *w, struct tq_ring *ring, str
 			break;
 		if (TQ_UNLIKELY(ring->head_dst == TQ_DST_FLOOD))
 			pulled = pull_flood(w, ring, v, frame);
-		else if (TQ_UNLIKELY(frame->offload))
-			pulled = pull_offloaded(w, ring, v);
+		else if (TQ_UNLIKELY(tq_frame_is_super(frame)))
+			pulled = pull_super(w, ring, v);
 		else
 			pulled = pull_run(w, ring, v, n);
 		if (!pulled)

@@ -97,6 +97,25 @@ bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring 
 	return true;
 }
 
+bool tq_refused(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx,
+		enum tq_rx_result result, bool may_wait, enum tq_drop_reason *ret)
+{
+	*ret = TQ_DROP_RECEIVER_DOWN;
+	if (!rx)
+		return false;
+	if (tq_vq_unpublished(&rx->vq)) /* bad chains were returned */
+		tq_touch(w, rx);
+	if (result == TQ_RX_EMPTY) {
+		*ret = TQ_DROP_RECEIVER_FULL;
+		return may_wait && tq_block_on_ring(w, ring, rx);
+	}
+	if (result == TQ_RX_TOO_LONG)
+		*ret = TQ_DROP_TOO_LONG;
+	else
+		tq_ring_broken(w, rx);
+	return false;
+}
+
 void tq_block_on_device(struct tq_worker *w, struct tq_ring *ring, struct tq_device *device)
 {
 	ring->state = TQ_RING_BLOCKED;

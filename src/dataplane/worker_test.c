@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "dataplane/testbed.h"
+#include "packet/checksum.h"
 #include "packet/eth.h"
 
 #define MS 1000000ULL
@@ -97,6 +98,68 @@ static void a_visit_outlasts_the_window(void **state)
 	assert_int_equal(bed_drain(b, 1), sent);
 	/* 64 frames each */
 	assert_int_equal(tq_worker_counters(b->w)->visits, sent / TQ_BURST_MAX);
+	bed_check_conservation(b);
+	bed_free(b);
+}
+
+#define CSUM_AT 34
+#define CSUM_OFFSET 16
+#define CSUM_FRAMES 90 /* more than a window and than a visit */
+
+/* Each third frame has a checksum to do, one of them at a place that it does not have. */
+static void send_checksums(struct bed *b, uint32_t to)
+{
+	uint8_t frame[200];
+
+	for (uint32_t k = 0; k < CSUM_FRAMES; k++) {
+		struct tq_virtio_net_hdr hdr = { .csum_start = CSUM_AT,
+						 .csum_offset = k == 48 ? 165 : CSUM_OFFSET };
+
+		hdr.flags = k % 3 == 0 ? TQ_VIRTIO_NET_HDR_F_NEEDS_CSUM : 0;
+		bed_frame(frame, 1, to, sizeof(frame), k);
+		memset(frame + CSUM_AT + CSUM_OFFSET, 0, 2);
+		assert_true(tq_drv_tx_add(b->guest[1]->drv[1], &hdr, frame, sizeof(frame), NULL) >=
+			    0);
+		b->guest[1]->counters.sent++;
+	}
+	tq_drv_publish(b->guest[1]->drv[1]);
+	tq_sim_guest_kick(b->guest[1], 1);
+}
+
+static void checksums_left_to_do_go_with_the_others(void **state)
+{
+	static const uint32_t receivers[] = { 0, 3 }; /* takes them, does not */
+	struct bed *b = bed_new(4, 256);
+
+	(void)state;
+	for (uint32_t r = 0; r < TQ_ARRAY_LEN(receivers); r++) {
+		const uint32_t to = receivers[r];
+		struct tq_sim_guest *g = b->guest[to];
+
+		send_checksums(b, to);
+		bed_run(b, MS);
+		for (uint32_t k = 0; k < CSUM_FRAMES; k++) {
+			const bool left = to % 2 == 0 && k % 3 == 0;
+			struct tq_virtio_net_hdr hdr;
+			uint8_t got[256];
+
+			if (k == 48)
+				continue;
+			assert_int_equal(tq_drv_rx_take(g->drv[0], &hdr, got, sizeof(got)), 200);
+			g->counters.received++;
+			g->counters.received_bytes += 200;
+			assert_int_equal(bed_seq(got), k);
+			assert_int_equal(hdr.flags, left ? TQ_VIRTIO_NET_HDR_F_NEEDS_CSUM : 0);
+			assert_int_equal(hdr.csum_start, left ? CSUM_AT : 0);
+			assert_int_equal(hdr.csum_offset, left ? CSUM_OFFSET : 0);
+			if (!left && k % 3 == 0)
+				assert_int_equal(
+					tq_csum_fold(tq_csum_sum(got + CSUM_AT, 200 - CSUM_AT)),
+					0xffff);
+		}
+		assert_int_equal(b->port[1]->counters.drops[TQ_DROP_BAD_OFFLOAD], r + 1);
+	}
+	assert_int_equal(b->port[1]->counters.tx_charged_bytes, 2 * (CSUM_FRAMES - 1) * 200);
 	bed_check_conservation(b);
 	bed_free(b);
 }
@@ -488,6 +551,7 @@ int main(void)
 		cmocka_unit_test(looks_in_vain_are_idle_time_of_nobody),
 		cmocka_unit_test(order_is_kept_and_nothing_lost_over_many_rounds),
 		cmocka_unit_test(a_visit_outlasts_the_window),
+		cmocka_unit_test(checksums_left_to_do_go_with_the_others),
 		cmocka_unit_test(broadcast_reaches_all_but_the_sender),
 		cmocka_unit_test(unknown_unicast_stays_in_the_network),
 		cmocka_unit_test(refused_frames_are_dropped_with_their_reason),
