@@ -80,7 +80,9 @@ bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring 
 		refill_hold(w, ring);
 		allowed_ns = ring->hold_budget_ns;
 	}
-	if (allowed_ns == 0 || (ring->hold_spent_dst == dst && tq_hold_is_spent(ring, rx))) {
+	/* A receiver whose next buffer has no translation yet has not run out of them. */
+	if (allowed_ns == 0 ||
+	    (!rx->vq.missing && ring->hold_spent_dst == dst && tq_hold_is_spent(ring, rx))) {
 		ring->hold_spent_dst = dst;
 		ring->hold_spent_bufs = receiver_bufs(rx);
 		return false;
