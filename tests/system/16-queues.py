@@ -10,9 +10,10 @@ A, B = virtio_user.mac_of(1), virtio_user.mac_of(2)
 
 
 def config(lab):
+    """hold: what waited for the daemon comes at once, and the front-end shares its CPU with it."""
     return head() + "tenants:\n  red:\n    ports:\n" + "".join(
         f"      {name}: {{mac: \"{mac}\", mode: client, socket: {lab.dir}/{name}.sock, queues: 64, "
-        "features: {packed: on}}\n" for name, mac in (("a", A), ("b", B)))
+        "hold: 1s, features: {packed: on}}\n" for name, mac in (("a", A), ("b", B)))
 
 
 def body(tap_, lab):
