@@ -5,38 +5,17 @@
  * device's state.
  *
  * Input: byte 0 features, byte 1 available entries, byte 2 and 3 the first index, byte 4 queue
- * pairs, the rest is guest memory from its first byte: 32 descriptors (512 bytes), avail ring (at
- * 512), used ring (at 768), tables and requests behind (at 1280).  Bit 4 of byte 0 makes a packed
- * ring of it: the two words are its base.  Bit 5: one after another, the ring is stopped and
- * started where it stood.  Three regions, allocated one by one: a sanitizer sees the first byte
- * beside them. */
+ * pairs, the rest is guest memory (fuzz_mem_test.h).  Bit 4 of byte 0 makes a packed ring of it:
+ * the two words are its base.  Bit 5: one after another, the ring is stopped and started where it
+ * stood. */
 
-#include <stdlib.h>
-
-#include "base/assert.h"
 #include "virtio/ctrlq.h"
+#include "virtio/fuzz_mem_test.h"
 #include "virtio/netctl.h"
 #include "virtio/vring_packed.h"
 
-#define SIZE 32u
-#define AVAIL_AT 512u
-#define USED_AT 768u
-#define MAIN_BYTES 4096u
-#define SIDE_BYTES 1024u
 #define HEAD_BYTES 5u
 #define REQUESTS_MAX 64u /* a packed ring may be offered for ever by what answers overwrite */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Exactly as long as the region. */
-static uint8_t *region_new(uint64_t bytes)
-{
-	uint8_t *p = aligned_alloc(64, bytes);
-
-	tq_verify(p);
-	memset(p, 0, bytes);
-	return p;
-}
 
 static bool is_inside(const struct tq_mem *m, const uint8_t *p)
 {
@@ -96,57 +75,39 @@ static void run(struct tq_ctrlq *q, const struct tq_mem *m, struct tq_netctl *n,
 
 static struct tq_vq_conf conf_of(const uint8_t *data, const struct tq_mem *m)
 {
-	struct tq_vring_avail *avail = (void *)(m->region[0].host + AVAIL_AT);
-	struct tq_vring_used *used = (void *)(m->region[0].host + USED_AT);
-	struct tq_vq_conf conf = {
-		.size = SIZE,
-		.features = TQ_BIT64(TQ_VIRTIO_F_VERSION_1),
-		.desc_user_addr = 0x1000,
-		.avail_user_addr = 0x1000 + AVAIL_AT,
-		.used_user_addr = 0x1000 + USED_AT,
-		.mem = m,
-	};
+	struct tq_vq_conf conf = fuzz_ring_conf(m);
 	uint16_t index = (uint16_t)(data[2] | data[3] << 8);
 
-	conf.features |= (data[0] & 1 ? TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) : 0) |
+	conf.features |= TQ_BIT64(TQ_VIRTIO_F_VERSION_1) |
+			 (data[0] & 1 ? TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) : 0) |
 			 (data[0] & 2 ? TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) : 0);
 	if (data[0] & 16) {
 		conf.features |= TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
 		conf.avail_index = (index % SIZE | (index & 0x8000u)) * 0x10001u;
 	} else {
-		used->idx = index;
-		avail->idx = (uint16_t)(index + data[1]); /* up to 255: jumps too */
+		fuzz_split_indices(m, index, data[1]);
 	}
 	return conf;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	/* Adjacent for the guest: 0x1000, 0x2000; behind a hole: 0x8000. */
-	struct tq_mem m = {
-		.n = 3,
-		.region = { { 0x1000, 0x1000, MAIN_BYTES, region_new(MAIN_BYTES) },
-			    { 0x2000, 0x2000, SIDE_BYTES, region_new(SIDE_BYTES) },
-			    { 0x8000, 0x8000, SIDE_BYTES, region_new(SIDE_BYTES) } },
-	};
+	struct tq_mem m = fuzz_mem_new(data, size, HEAD_BYTES);
 	struct tq_netctl *n = calloc(1, sizeof(*n));
 	struct tq_ctrlq q;
 
-	tq_verify(n && tq_mem_check(&m) == 0);
+	tq_verify(n);
 	if (size >= HEAD_BYTES) {
 		static const uint8_t mac[6] = { 0x52, 0x54, 0, 0, 0, 1 };
 		struct tq_vq_conf conf;
 
-		memcpy(m.region[0].host, data + HEAD_BYTES,
-		       TQ_MIN(size - HEAD_BYTES, (size_t)MAIN_BYTES));
 		conf = conf_of(data, &m);
 		tq_netctl_init(n, UINT64_MAX, 1 + data[4] % 64, mac);
 		tq_verify(tq_ctrlq_start(&q, &conf) == 0);
 		run(&q, &m, n, data[0] & 32);
 		tq_ctrlq_stop(&q);
 	}
-	for (uint32_t i = 0; i < m.n; i++)
-		free(m.region[i].host);
+	fuzz_mem_free(&m);
 	free(n);
 	return 0;
 }

@@ -5,32 +5,13 @@
  * delivered.
  *
  * Input: byte 0 features, byte 1 available entries, byte 2 and 3 the first index, byte 4 and 5
- * steer the lengths, the rest is guest memory as in vq_tx_fuzz.c, packed rings too.  Invariants: no
+ * steer the lengths, the rest is guest memory (fuzz_mem_test.h), packed rings too.  Invariants: no
  * byte outside the regions (a sanitizer sees it), bytes behind the ring change only where a buffer
  * of the table allows it, each used length is at most the chain's room, lengths of a frame's heads
  * add up. */
 
-#include <stdlib.h>
-
+#include "virtio/fuzz_mem_test.h"
 #include "virtio/reference_test.h"
-
-#define SIZE 32u
-#define AVAIL_AT 512u
-#define USED_AT 768u
-#define DATA_AT 1280u
-#define MAIN_BYTES 4096u
-#define SIDE_BYTES 1024u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static uint8_t *region_new(uint64_t bytes)
-{
-	uint8_t *p = aligned_alloc(64, bytes);
-
-	tq_verify(p);
-	memset(p, 0, bytes);
-	return p;
-}
 
 static void frame_make(struct tq_frame *f, uint8_t *behind, uint32_t len_bytes)
 {
@@ -124,33 +105,19 @@ static void deliver_all(struct tq_vq *vq, const struct tq_mem *m, uint32_t steer
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct tq_mem m = {
-		.n = 3,
-		.region = { { 0x1000, 0x1000, MAIN_BYTES, region_new(MAIN_BYTES) },
-			    { 0x2000, 0x2000, SIDE_BYTES, region_new(SIDE_BYTES) },
-			    { 0x8000, 0x8000, SIDE_BYTES, region_new(SIDE_BYTES) } },
-	};
+	struct tq_mem m = fuzz_mem_new(data, size, 6);
 	struct tq_vq *vq = aligned_alloc(64, sizeof(*vq));
-	struct tq_vring_avail *avail = (void *)(m.region[0].host + AVAIL_AT);
-	struct tq_vring_used *used = (void *)(m.region[0].host + USED_AT);
-	struct tq_vq_conf conf = {
-		.dir = TQ_VQ_RX,
-		.size = SIZE,
-		.desc_user_addr = 0x1000,
-		.avail_user_addr = 0x1000 + AVAIL_AT,
-		.used_user_addr = 0x1000 + USED_AT,
-		.mem = &m,
-	};
+	struct tq_vq_conf conf = fuzz_ring_conf(&m);
 
-	tq_verify(vq && tq_mem_check(&m) == 0);
+	tq_verify(vq);
 	if (size >= 6) {
 		uint8_t f = data[0];
 
+		conf.dir = TQ_VQ_RX;
 		conf.features = (f & 1 ? TQ_BIT64(TQ_VIRTIO_F_VERSION_1) : 0) |
 				(f & 2 ? TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF) : 0) |
 				(f & 4 ? TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) : 0) |
 				(f & 8 ? TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) : 0);
-		memcpy(m.region[0].host, data + 6, TQ_MIN(size - 6, (size_t)MAIN_BYTES));
 		if (f & 16) {
 			conf.features |= TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
 			conf.size = SIZE + data[1] % 225;
@@ -158,16 +125,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			conf.avail_index = conf.avail_index % conf.size |
 					   (conf.avail_index & 0x8000);
 		} else {
-			used->idx = (uint16_t)(data[2] | data[3] << 8);
-			avail->idx = (uint16_t)(used->idx + data[1]);
+			fuzz_split_indices(&m, (uint16_t)(data[2] | data[3] << 8), data[1]);
 		}
 		tq_verify(tq_vq_start(vq, &conf) == 0);
 		deliver_all(vq, &m, (uint32_t)data[4] | (uint32_t)data[5] << 8);
 		tq_vq_publish(vq);
 		tq_vq_stop(vq);
 	}
-	for (uint32_t i = 0; i < m.n; i++)
-		free(m.region[i].host);
+	fuzz_mem_free(&m);
 	free(vq);
 	return 0;
 }

@@ -5,32 +5,11 @@
  * reference.
  *
  * Input: byte 0 features, byte 1 available entries, byte 2 and 3 the first index, the rest is guest
- * memory from its first byte: 32 descriptors (512 bytes), avail ring (at 512), used ring (at 768),
- * tables and frames behind (at 1280).  Bit 4 of byte 0 makes a packed ring of it: the two words are
- * its base, byte 1 adds to its size; bits 5 and 6 negotiate checksums and segmentation.  Three
- * regions, allocated one by one: a sanitizer sees the first byte beside them. */
+ * memory (fuzz_mem_test.h).  Bit 4 of byte 0 makes a packed ring of it: the two words are its base,
+ * byte 1 adds to its size; bits 5 and 6 negotiate checksums and segmentation. */
 
-#include <stdlib.h>
-
+#include "virtio/fuzz_mem_test.h"
 #include "virtio/reference_test.h"
-
-#define SIZE 32u
-#define AVAIL_AT 512u
-#define USED_AT 768u
-#define MAIN_BYTES 4096u
-#define SIDE_BYTES 1024u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Exactly as long as the region. */
-static uint8_t *region_new(uint64_t bytes)
-{
-	uint8_t *p = aligned_alloc(64, bytes);
-
-	tq_verify(p);
-	memset(p, 0, bytes);
-	return p;
-}
 
 /* The frames from `first` on were just peeked: memory is still as it was then.  Later it may not
  * be, since completing writes used entries, and chains may overlap them. */
@@ -95,36 +74,21 @@ static void run(struct tq_vq *vq, const struct tq_mem *m)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	/* Adjacent for the guest: 0x1000, 0x2000; behind a hole: 0x8000. */
-	struct tq_mem m = {
-		.n = 3,
-		.region = { { 0x1000, 0x1000, MAIN_BYTES, region_new(MAIN_BYTES) },
-			    { 0x2000, 0x2000, SIDE_BYTES, region_new(SIDE_BYTES) },
-			    { 0x8000, 0x8000, SIDE_BYTES, region_new(SIDE_BYTES) } },
-	};
+	struct tq_mem m = fuzz_mem_new(data, size, 4);
 	struct tq_vq *vq = aligned_alloc(64, sizeof(*vq));
-	struct tq_vring_avail *avail = (void *)(m.region[0].host + AVAIL_AT);
-	struct tq_vring_used *used = (void *)(m.region[0].host + USED_AT);
-	struct tq_vq_conf conf = {
-		.dir = TQ_VQ_TX,
-		.size = SIZE,
-		.desc_user_addr = 0x1000,
-		.avail_user_addr = 0x1000 + AVAIL_AT,
-		.used_user_addr = 0x1000 + USED_AT,
-		.mem = &m,
-	};
+	struct tq_vq_conf conf = fuzz_ring_conf(&m);
 
-	tq_verify(vq && tq_mem_check(&m) == 0);
+	tq_verify(vq);
 	if (size >= 4) {
 		uint8_t f = data[0];
 
+		conf.dir = TQ_VQ_TX;
 		conf.features = (f & 1 ? TQ_BIT64(TQ_VIRTIO_F_VERSION_1) : 0) |
 				(f & 2 ? TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF) : 0) |
 				(f & 4 ? TQ_BIT64(TQ_VIRTIO_F_INDIRECT_DESC) : 0) |
 				(f & 8 ? TQ_BIT64(TQ_VIRTIO_F_EVENT_IDX) : 0) |
 				(f & 32 ? TQ_VIRTIO_NET_FEATURES_CSUM : 0) |
 				(f & 64 ? TQ_VIRTIO_NET_FEATURES_TSO : 0);
-		memcpy(m.region[0].host, data + 4, TQ_MIN(size - 4, (size_t)MAIN_BYTES));
 		if (f & 16) {
 			conf.features |= TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
 			conf.size = SIZE + data[1] % 225; /* the last descriptors are frames' too */
@@ -132,8 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			conf.avail_index = conf.avail_index % conf.size |
 					   (conf.avail_index & 0x8000);
 		} else {
-			used->idx = (uint16_t)(data[2] | data[3] << 8);
-			avail->idx = (uint16_t)(used->idx + data[1]); /* up to 255: jumps too */
+			fuzz_split_indices(&m, (uint16_t)(data[2] | data[3] << 8), data[1]);
 		}
 		tq_verify(tq_vq_start(vq, &conf) == 0);
 		run(vq, &m);
@@ -141,8 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		tq_vq_kick_disable(vq);
 		tq_vq_stop(vq);
 	}
-	for (uint32_t i = 0; i < m.n; i++)
-		free(m.region[i].host);
+	fuzz_mem_free(&m);
 	free(vq);
 	return 0;
 }
