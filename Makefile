@@ -43,11 +43,12 @@ install: all
 # --- checks ---
 
 check: setup-check build-check
-	@$(TAP_SUM) --build $(BUILD)/check --lint-build $(BUILD) --bench-build $(BUILD)/bench $(LEVELS)
+	@$(TAP_SUM) --build $(BUILD)/check --lint-build $(BUILD)/bench --bench-build $(BUILD)/bench \
+		$(LEVELS)
 
-# The default build is what ships (assertions off); the tests run on one with assertions.
+# The tests run with assertions.  Lint looks at what ships, which has none: the same flags as the
+# default build, and the guard's programs beside it.
 build-check: setup-check
-	@scripts/setup-build $(BUILD)
 	@scripts/setup-build $(BUILD)/check -Dasserts=true -Dwerror=true
 	@scripts/setup-build $(BUILD)/bench -Dbench=true
 
@@ -55,8 +56,8 @@ build-check: setup-check
 check-full: setup-clang build-check
 	@CC=clang-14 scripts/setup-build $(BUILD)/clang -Dasserts=true -Dwerror=true
 	@code=0; \
-	$(TAP_SUM) --full --build $(BUILD)/check --lint-build $(BUILD) --bench-build $(BUILD)/bench \
-		$(LEVELS) || code=1; \
+	$(TAP_SUM) --full --build $(BUILD)/check --lint-build $(BUILD)/bench \
+		--bench-build $(BUILD)/bench $(LEVELS) || code=1; \
 	echo 'clang:'; $(TAP_SUM) --build $(BUILD)/clang unit model sim fuzz || code=1; \
 	for s in asan ubsan; do echo "$$s:"; $(MAKE) --no-print-directory $$s || code=1; done; \
 	exit $$code
