@@ -163,16 +163,8 @@ class Daemon:
             self.wait_state(port, "running", timeout_s=timeout_s)
 
     def settled(self, timeout_s=3):
-        """Statistics at rest: two answers 50 ms apart that say the same."""
-        end = time.monotonic() + timeout_s
-        old = self.stats()
-        while time.monotonic() < end:
-            time.sleep(0.05)
-            new = self.stats()
-            if new.totals == old.totals:
-                return new
-            old = new
-        return old
+        """Statistics at rest."""
+        return _at_rest(self.stats, lambda stats: stats.totals, timeout_s)
 
     # process ---------------------------------------------------------------------------------
 
@@ -193,7 +185,11 @@ class Daemon:
         return starved_ns(self.pid)
 
     def resources(self):
-        """What must come back to the same after front-ends went: descriptors and mappings."""
+        """What must come back to the same after front-ends went: descriptors and mappings; at rest,
+        since a tqosctl that has its answer may still be on its way out."""
+        return _at_rest(self._resources, lambda found: (found["fds"], found["maps"]), 3)
+
+    def _resources(self):
         folder = f"/proc/{self.pid}/fd"
         fds = sorted(_link(f"{folder}/{fd}") for fd in os.listdir(folder))
         with open(f"/proc/{self.pid}/maps", encoding="utf-8", errors="replace") as f:
@@ -205,6 +201,19 @@ class Daemon:
         guest = {(m.device, m.inode) for pid in without_memory_of for m in _mappings(pid)
                  if m.shared and m.inode != "0"}
         return sum(m.rss_bytes for m in _mappings(self.pid) if (m.device, m.inode) not in guest)
+
+
+def _at_rest(read, what, timeout_s):
+    """The second of two readings 50 ms apart whose what() is the same; the last one if none is."""
+    end_s = time.monotonic() + timeout_s
+    old = read()
+    while time.monotonic() < end_s:
+        time.sleep(0.05)
+        new = read()
+        if what(new) == what(old):
+            return new
+        old = new
+    return old
 
 
 def _link(path):

@@ -41,10 +41,7 @@ class Lab:
         self.neighbours = self.pair("c", "d", "neighbours", "--both", "--no-announce", "--rate",
                                     "5000", "--time", "3600")
         self.daemon.wait_running("c", "d")
-        self.before = None
-        while self.before != self.resources():      # answers of tqosctl are being closed
-            self.before = self.resources()
-            time.sleep(0.1)
+        self.before = self.resources()
 
     def pair(self, a, b, name, *options):
         return vufront.pair(self.lab, self.daemon.socket(a), self.daemon.socket(b), name,
