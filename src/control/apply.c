@@ -179,6 +179,17 @@ static void commit_removed(struct tq_plan *plan)
 	}
 }
 
+/* Who lets frames wait long for receivers without buffers lets them wait for receivers that come
+ * back. */
+static uint64_t resume_wait_ns(const struct tq_model *model)
+{
+	uint64_t wait_ns = TQ_RESUME_NS;
+
+	for (uint32_t i = 0; i < model->n_ports; i++)
+		wait_ns = TQ_MAX(wait_ns, model->ports[i].hold_ns);
+	return wait_ns;
+}
+
 static void commit(struct tq_plan *plan, tq_control_done_fn done, void *arg)
 {
 	struct tq_control *c = plan->c;
@@ -193,7 +204,7 @@ static void commit(struct tq_plan *plan, tq_control_done_fn done, void *arg)
 	tq_running_done(&c->now);
 	c->now = plan->run;
 	if (++c->config_revision == 1)
-		c->resume_ns = c->env.now_ns(c->env.ctx) + TQ_RESUME_NS;
+		c->resume_ns = c->env.now_ns(c->env.ctx) + resume_wait_ns(c->now.model);
 	while ((g = TAILQ_FIRST(&plan->graves))) { /* more were taken than were needed */
 		TAILQ_REMOVE(&plan->graves, g, entry);
 		free(g);

@@ -423,23 +423,28 @@ static void test_removed_in_any_state(void **state)
 }
 
 /* The daemon was restarted under running guests: what stands in r1's ring is for r2, which attaches
- * a moment later. After TQ_RESUME_NS nobody is waited for. */
+ * a moment later. After TQ_RESUME_NS, or the longest hold, nobody is waited for. */
 static void test_resume(void **state)
 {
 	static const struct {
 		const char *yaml;
-		bool r2_comes;
+		uint64_t comes_ns; /* 0: r2 does not */
+		uint64_t until_ns;
 		uint32_t dropped;
 	} row[] = {
 		{ "version: 1\ntenants:\n  red:\n    ports:\n"
 		  "      r1: {mac: \"52:54:00:00:00:01\", mode: client}\n"
 		  "      r2: {mac: \"52:54:00:00:00:02\", mode: client}\n",
-		  true, 0 },
+		  RIG_MS, TQ_RESUME_NS, 0 },
 		{ "version: 1\ntenants:\n  red:\n    ports:\n"
 		  "      r1: {mac: \"52:54:00:00:00:01\", mode: client}\n"
 		  "      r2: {mac: \"52:54:00:00:00:02\", mode: client}\n",
-		  false, 1 },
-		{ TWO_PORTS, false, 1 }, /* servers: front-ends come when they want */
+		  0, TQ_RESUME_NS, 1 },
+		{ "version: 1\ntenants:\n  red:\n    ports:\n"
+		  "      r1: {mac: \"52:54:00:00:00:01\", mode: client, hold: 1s}\n"
+		  "      r2: {mac: \"52:54:00:00:00:02\", mode: client}\n",
+		  TQ_RESUME_NS + RIG_MS, TQ_NS_PER_S, 0 },
+		{ TWO_PORTS, 0, TQ_RESUME_NS, 1 }, /* servers: front-ends come when they want */
 	};
 
 	(void)state;
@@ -453,13 +458,14 @@ static void test_resume(void **state)
 		assert_int_equal(rig_send(r1, 2, 1, 60), 0);
 		rig_run(&rig, 50 * RIG_MS);
 		tq_control_port_counters(rig.c, 0, &pc);
-		assert_int_equal(pc.tx_frames, i == 2 ? 1 : 0);
-		if (row[i].r2_comes) {
+		assert_int_equal(pc.tx_frames, i == TQ_ARRAY_LEN(row) - 1 ? 1 : 0);
+		if (row[i].comes_ns) {
+			rig_run(&rig, row[i].comes_ns);
 			r2 = rig_attach(&rig, "r2", false);
 			rig_run(&rig, RIG_MS);
 			assert_int_equal(rig_received(r2), 1);
 		}
-		rig_run(&rig, TQ_RESUME_NS);
+		rig_run(&rig, row[i].until_ns);
 		tq_control_port_counters(rig.c, 0, &pc);
 		assert_int_equal(pc.tx_frames, 1);
 		assert_int_equal(pc.drops[TQ_DROP_RECEIVER_DOWN], row[i].dropped);

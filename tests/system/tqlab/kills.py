@@ -18,7 +18,7 @@ A, B = virtio_user.mac_of(1), virtio_user.mac_of(2)
 def config(lab, packed, queues):
     features = ", features: {packed: on}" if packed else ""
     return head() + "tenants:\n  red:\n    ports:\n" + "".join(
-        f"      {name}: {{mac: \"{mac}\", mode: client, socket: {lab.dir}/{name}.sock, "
+        f"      {name}: {{mac: \"{mac}\", mode: client, socket: {lab.dir}/{name}.sock, hold: 1s, "
         f"queues: {queues}{features}}}\n" for name, mac in (("a", A), ("b", B)))
 
 
@@ -61,8 +61,8 @@ def run(tap_, lab, cycles, packed, queues=2):
     """One line of TAP: nothing lost, repeated or stuck; outage as the receiver saw it.
 
     Every fourth kill comes at any moment of a start, the others at work.  On a machine that has no
-    time for us a port may come back later than the half second that frames wait for it: such are
-    counted drops of the daemon, and 0 else."""
+    time for us a port may come back, or a front-end give its buffers back, later than the second
+    that frames wait: such are counted drops of the daemon, and 0 else."""
     kind = f"{'packed' if packed else 'split'} x {queues}"
     name = kind.replace(" ", "")
     daemon = Daemon(lab, config(lab, packed, queues), f"kills-{name}")
