@@ -102,7 +102,7 @@ static int ring_start(struct tq_worker *w, const struct tq_cmd *cmd)
 	err = resume(ring, &cmd->conf);
 	if (err)
 		return err;
-	tq_iommu_attach(port, cmd->conf.iotlb);
+	tq_iommu_attach(w, port, cmd->conf.iotlb);
 	ring->poisoned = cmd->poisoned;
 	ring->call_fd = cmd->call_fd;
 	ring->call_kind = (uint8_t)cmd->call_kind;

@@ -68,6 +68,16 @@
 #define TQ_HOLD_REFILL_DIV 10         /* refilled at 10 % of time */
 #define TQ_DEVICE_HOLD_NS 200000ULL   /* frames from an uplink wait at most 200 us */
 
+/* Behind an IOMMU a receiving ring has so many buffers translated before frames come for them. */
+#define TQ_AHEAD_BUFS 8
+/* It looks whether that is so after these times, from the shorter to the longer while nothing
+ * moves. */
+#define TQ_AHEAD_GAP_MIN_NS 1000000ULL
+#define TQ_AHEAD_GAP_MAX_NS 128000000ULL
+/* Looks that had to ask: so often, or so many times at once.  A VMM answers between other work. */
+#define TQ_AHEAD_PAY_NS 50000000ULL
+#define TQ_AHEAD_BURST 8
+
 struct tq_worker {
 	/* read mostly */
 	struct tq_worker_conf conf;
@@ -96,12 +106,12 @@ struct tq_worker {
 	uint32_t n_polled, n_watched;
 	struct tq_ring *touched[2][TQ_TOUCHED_MAX];
 	struct tq_ring *signal[TQ_TOUCHED_MAX];
-	struct tq_ring_list polled;  /* tx, state POLLED */
-	struct tq_ring_list watched; /* rx with waiters, kicks off, looked at every step */
-	struct tq_ring_list timers;  /* tx with a hold deadline or a late interrupt */
-	struct tq_ring_list all;     /* every started tx ring */
-	struct tq_ring_list no_kick; /* tx without kick fd, looked at every 50 us */
-	struct tq_port_list missing; /* with questions about their guests' addresses */
+	struct tq_ring_list polled;       /* tx, state POLLED */
+	struct tq_ring_list watched;      /* rx with waiters, kicks off, looked at every step */
+	struct tq_ring_list timers;       /* tx with a hold deadline or a late interrupt */
+	struct tq_ring_list all;          /* every started tx ring */
+	struct tq_ring_list no_kick;      /* tx without kick fd, looked at every 50 us */
+	struct tq_port_list behind_iommu; /* ports with rings that run */
 
 	struct tq_worker_counters counters;
 	struct tq_cpu cpu;
@@ -359,8 +369,9 @@ TQ_INLINE void tq_note_delivery(const struct tq_worker *w, struct tq_ring *ring,
 	if (TQ_UNLIKELY(ring->hold_spent_dst == dst))
 		ring->hold_spent_dst = TQ_DST_NONE;
 }
-/* Waiting for this receiver ran out before and it still has no new buffers. */
-bool tq_hold_is_spent(struct tq_ring *ring, struct tq_ring *rx);
+/* Waiting for this receiver ran out before and it still has no new buffers.  One that lies where
+ * there is no translation yet is none, and is asked for. */
+bool tq_hold_is_spent(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx);
 void tq_run_timers(struct tq_worker *w);
 void tq_timer_add(struct tq_worker *w, struct tq_ring *ring);
 void tq_timer_del(struct tq_worker *w, struct tq_ring *ring);
@@ -372,13 +383,15 @@ void tq_wait_end(struct tq_worker *w, struct tq_ring *ring);
 void tq_iommu_ask(struct tq_worker *w, struct tq_ring *ring);
 /* The same, of the head of a sending ring, which is on no list: TRANSLATING. */
 void tq_iommu_set_aside(struct tq_worker *w, struct tq_ring *ring);
-/* Questions without answer end. */
+/* A receiving ring has new buffers, for which nobody waits. */
+void tq_iommu_kicked(struct tq_worker *w, struct tq_ring *rx);
+/* Questions without answer end, and receiving rings look ahead. */
 void tq_iommu_timers(struct tq_worker *w);
 /* Carry out a change of control; iotlb is that of the port's rings, if any runs. */
 void tq_iommu_change(struct tq_worker *w, struct tq_port *port, struct tq_iotlb *iotlb,
 		     const struct tq_iotlb_change *change);
-/* A ring of the port starts with it; has stopped. */
-void tq_iommu_attach(struct tq_port *port, struct tq_iotlb *iotlb);
+/* A ring of the port starts with it (NULL: without IOMMU); has stopped. */
+void tq_iommu_attach(struct tq_worker *w, struct tq_port *port, struct tq_iotlb *iotlb);
 void tq_iommu_detach(struct tq_worker *w, struct tq_port *port);
 
 /* ---- device_stage.c ---- */

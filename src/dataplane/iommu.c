@@ -7,6 +7,11 @@
  *   sending ring   POLLED -> (head is missing) TRANSLATING -> (a change, or no answer in time)
  *                  POLLED
  *   receiving ring its waiters wait as for buffers; it is not watched while its next one is missing
+ *
+ * Copies of floods and frames from uplinks wait for nobody, or not as long as a VMM needs: to come
+ * through they must find buffers that are translated already.  So a receiving ring looks ahead:
+ * when it starts, when its guest posts the first buffers, when translations were taken back, and
+ * now and then.
  */
 #include "dataplane/internal.h"
 
@@ -27,14 +32,8 @@ static void tell_misses(struct tq_worker *w, struct tq_port *port)
 
 void tq_iommu_ask(struct tq_worker *w, struct tq_ring *ring)
 {
-	struct tq_port *port = ring->port;
-
-	tq_assert(ring->vq.missing && port->iotlb);
-	if (!port->on_miss_list) {
-		port->on_miss_list = true;
-		TAILQ_INSERT_TAIL(&w->missing, port, miss_link);
-	}
-	tell_misses(w, port);
+	tq_assert(ring->vq.missing && ring->port->iotlb);
+	tell_misses(w, ring->port);
 }
 
 void tq_iommu_set_aside(struct tq_worker *w, struct tq_ring *ring)
@@ -44,46 +43,150 @@ void tq_iommu_set_aside(struct tq_worker *w, struct tq_ring *ring)
 	tq_iommu_ask(w, ring);
 }
 
-static void look_again(struct tq_worker *w, struct tq_ring *ring)
+/* Have buffers translated before frames come for them.  Returns false when nothing is new. */
+static bool look_ahead(struct tq_worker *w, struct tq_ring *rx)
 {
-	ring->vq.missing = false;
-	if (ring->dir == TQ_VQ_RX) {
-		tq_rx_look_again(w, ring);
-		if (!TAILQ_EMPTY(&ring->waiters))
-			tq_rx_watch(w, ring);
-	} else if (ring->state == TQ_RING_TRANSLATING) {
-		tq_wait_end(w, ring);
-		tq_ring_poll(w, ring);
+	struct tq_vq *vq = &rx->vq;
+	const uint32_t had = vq->rx_n;
+	uint32_t want = TQ_AHEAD_BUFS, n;
+
+	/* A frame that needs more than one found the next of them missing. */
+	if (vq->missing && had >= want)
+		want = TQ_MIN(had + 1, (uint32_t)TQ_VQ_RX_HEADS_MAX);
+	n = tq_vq_rx_ahead(vq, want);
+	if (TQ_UNLIKELY(vq->fault != TQ_VQ_OK)) {
+		tq_rx_suspect(w, rx);
+		return true;
 	}
+	if (tq_vq_unpublished(vq)) /* bad chains were returned */
+		tq_touch(w, rx);
+	if (vq->missing)
+		tq_iommu_ask(w, rx);
+	return n != had;
+}
+
+/* Something changed: who waits for a translation of this ring is let go only if there is one, or
+ * each change of another page would give him his time to wait anew. */
+static void rx_look_again(struct tq_worker *w, struct tq_ring *rx)
+{
+	if (!rx->vq.missing && TAILQ_EMPTY(&rx->waiters))
+		return;
+	(void)look_ahead(w, rx);
+	tq_rx_look_again(w, rx);
+	if (!TAILQ_EMPTY(&rx->waiters))
+		tq_rx_watch(w, rx);
+}
+
+/* When to look ahead next: not at the pace of a guest that takes its mappings back all the time. */
+static uint64_t next_look_ns(const struct tq_worker *w, const struct tq_port *port)
+{
+	const uint64_t depth_ns = (TQ_AHEAD_BURST - 1) * TQ_AHEAD_PAY_NS;
+	const uint64_t paid_ns = port->look_paid_ns;
+	const uint64_t may_ns = paid_ns > depth_ns ? paid_ns - depth_ns : 0;
+
+	return TQ_MAX(w->now_ns + port->look_gap_ns, may_ns);
+}
+
+/* It may have none left: look soon. */
+static void look_soon(struct tq_worker *w, struct tq_port *port)
+{
+	uint64_t soon_ns;
+
+	port->look_gap_ns = TQ_AHEAD_GAP_MIN_NS;
+	soon_ns = next_look_ns(w, port);
+	port->look_at_ns = TQ_MIN(port->look_at_ns, soon_ns);
+	w->timer_next_ns = TQ_MIN(w->timer_next_ns, port->look_at_ns);
 }
 
 static void all_look_again(struct tq_worker *w, struct tq_port *port)
 {
+	const bool held = tq_port_held(w, port);
+
+	/* A VMM may answer thousands of times a second. */
+	if (held && port->iotlb)
+		look_soon(w, port);
 	for (uint32_t pair = 0; pair < port->n_pairs; pair++) {
-		if (port->rx[pair]->state == TQ_RING_RUNNING)
-			look_again(w, port->rx[pair]);
-		look_again(w, port->tx[pair]);
+		struct tq_ring *tx = port->tx[pair];
+
+		if (port->rx[pair]->state == TQ_RING_RUNNING && !held)
+			rx_look_again(w, port->rx[pair]);
+		tx->vq.missing = false;
+		if (tx->state == TQ_RING_TRANSLATING) {
+			tq_wait_end(w, tx);
+			tq_ring_poll(w, tx);
+		}
 	}
 }
 
-static void miss_list_del(struct tq_worker *w, struct tq_port *port)
+/* A ring that has too few buffers says when there are more, as it does where somebody waits for
+ * them.  Returns true when some came just now. */
+static bool follow_kicks(struct tq_worker *w, struct tq_ring *rx)
 {
-	if (port->on_miss_list)
-		TAILQ_REMOVE(&w->missing, port, miss_link);
-	port->on_miss_list = false;
+	if (rx->on_poll_list || !TAILQ_EMPTY(&rx->waiters))
+		return false;
+	if (rx->vq.missing || rx->vq.rx_n >= TQ_AHEAD_BUFS) {
+		tq_rx_unwatch(w, rx);
+		return false;
+	}
+	if (rx->rx_armed)
+		return false;
+	if (tq_vq_kick_enable(&rx->vq)) {
+		tq_vq_kick_disable(&rx->vq);
+		return true;
+	}
+	rx->rx_armed = true;
+	return false;
+}
+
+void tq_iommu_kicked(struct tq_worker *w, struct tq_ring *rx)
+{
+	if (!rx->port->iotlb || !rx->rx_armed || !TAILQ_EMPTY(&rx->waiters))
+		return;
+	tq_rx_unwatch(w, rx);
+	look_soon(w, rx->port);
+}
+
+static void look_on_time(struct tq_worker *w, struct tq_port *port)
+{
+	bool moved = false, asked = false;
+	uint64_t since;
+
+	if (w->now_ns >= port->look_at_ns && tq_port_held(w, port)) {
+		port->look_at_ns = w->now_ns + TQ_AHEAD_GAP_MIN_NS;
+	} else if (w->now_ns >= port->look_at_ns) {
+		since = tq_cycles(w);
+		for (uint32_t pair = 0; pair < port->n_pairs; pair++) {
+			struct tq_ring *rx = port->rx[pair];
+			const bool was_missing = rx->vq.missing;
+
+			if (rx->state != TQ_RING_RUNNING)
+				continue;
+			moved |= look_ahead(w, rx);
+			asked |= rx->vq.missing && !was_missing;
+			if (!TAILQ_EMPTY(&rx->waiters)) /* its tenant was held meanwhile */
+				tq_rx_watch(w, rx);
+			moved |= follow_kicks(w, rx);
+		}
+		if (asked)
+			port->look_paid_ns =
+				TQ_MAX(port->look_paid_ns, w->now_ns) + TQ_AHEAD_PAY_NS;
+		port->look_gap_ns = moved ? TQ_AHEAD_GAP_MIN_NS
+					  : TQ_MIN(2 * port->look_gap_ns, TQ_AHEAD_GAP_MAX_NS);
+		port->look_at_ns = next_look_ns(w, port);
+		tq_lap(w, port, &since);
+	}
+	w->timer_next_ns = TQ_MIN(w->timer_next_ns, port->look_at_ns);
 }
 
 void tq_iommu_timers(struct tq_worker *w)
 {
-	struct tq_port *port, *next;
+	struct tq_port *port;
 
-	for (port = TAILQ_FIRST(&w->missing); port; port = next) {
-		next = TAILQ_NEXT(port, miss_link);
+	TAILQ_FOREACH(port, &w->behind_iommu, iommu_link) {
 		if (tq_iotlb_expire(port->iotlb, w->now_ns))
 			all_look_again(w, port);
-		if (port->iotlb->n_misses == 0)
-			miss_list_del(w, port);
-		else
+		look_on_time(w, port);
+		if (port->iotlb->n_misses > 0)
 			tell_misses(w, port);
 	}
 }
@@ -100,6 +203,8 @@ static void forget(struct tq_worker *w, struct tq_ring *ring, const struct tq_io
 		if (ring->unsignalled_ns)
 			tq_timer_add(w, ring);
 	}
+	if (ring->dir == TQ_VQ_RX) /* mapped again, its kicks are off */
+		tq_rx_look_again(w, ring);
 	tq_vq_invalidate(&ring->vq, c->iova, c->last);
 }
 
@@ -111,14 +216,23 @@ void tq_iommu_change(struct tq_worker *w, struct tq_port *port, struct tq_iotlb 
 			forget(w, port->rx[pair], change);
 			forget(w, port->tx[pair], change);
 		}
+		if (port->iotlb)
+			look_soon(w, port);
 	}
 	all_look_again(w, port);
 }
 
-void tq_iommu_attach(struct tq_port *port, struct tq_iotlb *iotlb)
+void tq_iommu_attach(struct tq_worker *w, struct tq_port *port, struct tq_iotlb *iotlb)
 {
 	tq_assert(!port->iotlb || port->iotlb == iotlb);
+	if (!iotlb)
+		return;
+	if (!port->iotlb) {
+		port->look_at_ns = TQ_TIME_NEVER_NS;
+		TAILQ_INSERT_TAIL(&w->behind_iommu, port, iommu_link);
+	}
 	port->iotlb = iotlb;
+	look_soon(w, port);
 }
 
 void tq_iommu_detach(struct tq_worker *w, struct tq_port *port)
@@ -128,6 +242,7 @@ void tq_iommu_detach(struct tq_worker *w, struct tq_port *port)
 		    port->tx[pair]->state != TQ_RING_STOPPED)
 			return;
 	}
-	miss_list_del(w, port);
+	if (port->iotlb)
+		TAILQ_REMOVE(&w->behind_iommu, port, iommu_link);
 	port->iotlb = NULL;
 }

@@ -24,8 +24,10 @@
 	(TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF) |                   \
 	 TQ_BIT64(TQ_VIRTIO_F_ACCESS_PLATFORM))
 #define FRAME_BYTES 300
+#define AHEAD 8 /* buffers translated before frames come */
 
-static uint64_t kind; /* of guest 0's rings */
+static uint64_t kind;   /* of guest 0's rings */
+static uint32_t posted; /* buffers that it has at most */
 
 struct scene {
 	struct bed *b;
@@ -41,6 +43,7 @@ static int is_split(void **state)
 {
 	(void)state;
 	kind = 0;
+	posted = 64;
 	return 0;
 }
 
@@ -48,6 +51,15 @@ static int is_packed(void **state)
 {
 	(void)state;
 	kind = TQ_BIT64(TQ_VIRTIO_F_RING_PACKED);
+	posted = 64;
+	return 0;
+}
+
+/* All its buffers are looked at ahead. */
+static int is_short(void **state)
+{
+	(void)is_split(state);
+	posted = AHEAD;
 	return 0;
 }
 
@@ -294,6 +306,269 @@ static void what_is_taken_back_in_use_is_not_touched_again(void **state)
 	scene_close(&s);
 }
 
+static void broadcast(struct scene *s, uint32_t from)
+{
+	uint8_t frame[FRAME_BYTES];
+
+	bed_frame(frame, from, BED_BROADCAST, FRAME_BYTES, UINT32_MAX);
+	assert_int_equal(tq_sim_guest_send(s->b->guest[from], 0, frame, FRAME_BYTES), 0);
+}
+
+/* Guest 0's VMM answers every 20 us, for so long. */
+static void answer_for(struct scene *s, uint64_t ns)
+{
+	for (uint64_t end_ns = s->b->now_ns + ns; s->b->now_ns < end_ns;) {
+		answer_all(s);
+		bed_run(s->b, 20000);
+	}
+}
+
+/* A copy of a flood waits for nobody: ARP reaches a guest whose buffers are translated before. */
+static void buffers_are_translated_before_frames_come(void **state)
+{
+	const struct tq_port_counters *c;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 2);
+	c = &s.b->port[1]->counters;
+	for (uint32_t i = 0; i < 3 * AHEAD; i++) {
+		/* Started, taken back, used up. */
+		if (i % AHEAD == 0 && i > 0)
+			take_back(&s);
+		answer_for(&s, 2 * TQ_NS_PER_MS);
+		broadcast(&s, 1);
+		bed_run(s.b, 100000);
+		assert_int_equal(c->tx_delivered_frames, i + 1);
+		assert_int_equal(bed_drain(s.b, 0), 1);
+		bed_run(s.b, 130 * TQ_NS_PER_MS);
+	}
+	/* All used up; the next ones are seen when they are posted, not when it is time to look. */
+	s.b->guest[0]->refill = false;
+	send(&s, 1, 0, 64);
+	answer_for(&s, 2 * TQ_NS_PER_MS);
+	assert_int_equal(bed_drain(s.b, 0), 64);
+	bed_run(s.b, 2 * TQ_NS_PER_S);
+	tq_sim_guest_post(s.b->guest[0], 0, 64);
+	answer_for(&s, 3 * TQ_NS_PER_MS);
+	broadcast(&s, 1);
+	bed_run(s.b, 100000);
+	assert_int_equal(bed_drain(s.b, 0), 1);
+	bed_check_conservation(s.b);
+	scene_close(&s);
+}
+
+/* Nobody sends: what is taken back is asked for again, but not as often as a guest takes back. */
+static void looking_ahead_has_a_pace(void **state)
+{
+	uint32_t n_writable = 0;
+	struct tq_event q;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 2);
+	for (uint32_t ms = 0; ms < 1000; ms++) {
+		change(&s,
+		       (struct tq_iotlb_change){ .op = TQ_IOTLB_INVALIDATE, .last = UINT64_MAX });
+		for (uint32_t i = 0; i < 40; i++) {
+			while (next_question(&s, &q)) {
+				n_writable += q.perm == TQ_IOTLB_WRITE;
+				change(&s, (struct tq_iotlb_change){ .op = TQ_IOTLB_UPDATE,
+								     .perm = TQ_IOTLB_READ |
+									     TQ_IOTLB_WRITE,
+								     .iova = q.iova,
+								     .last = q.iova + PAGE - 1,
+								     .host = host_of(&s, q.iova) });
+			}
+			bed_run(s.b, 20000);
+		}
+	}
+	/* 20 a second and 8 at once, of 8 buffers on at most two pages each. */
+	assert_in_range(n_writable, 20, (20 + 8) * 8 * 2);
+	scene_close(&s);
+}
+
+/* What may happen in any order while the VMM has not answered. */
+enum { UNICAST, BROADCAST, ANSWER_ONE, TAKE_BACK, OTHER_PAGE, HOLD_ENDS, RESTART, N_HAPPENINGS };
+#define N_ORDERS (N_HAPPENINGS * N_HAPPENINGS * N_HAPPENINGS * N_HAPPENINGS)
+
+static void restart(struct scene *s)
+{
+	struct tq_event q;
+
+	bed_stop_ring(s->b, 0, 0);
+	bed_stop_ring(s->b, 0, 1);
+	while (next_question(s, &q))
+		;
+	tq_iotlb_init(&s->iotlb);
+	start(s, 0);
+	start(s, 1);
+}
+
+static void other_page(struct scene *s)
+{
+	change(s, (struct tq_iotlb_change){ .op = TQ_IOTLB_UPDATE,
+					    .perm = TQ_IOTLB_READ,
+					    .iova = 1ULL << 40,
+					    .last = (1ULL << 40) + PAGE - 1,
+					    .host = s->view[s->cur] + (s->n_answers & 1) * PAGE });
+	s->n_answers++;
+}
+
+static void happen(struct scene *s, uint32_t what)
+{
+	struct tq_event q;
+
+	switch (what) {
+	case UNICAST:
+		send(s, 1, 0, 1);
+		break;
+	case BROADCAST:
+		broadcast(s, 1);
+		break;
+	case ANSWER_ONE:
+		if (next_question(s, &q))
+			change(s, (struct tq_iotlb_change){ .op = TQ_IOTLB_UPDATE,
+							    .perm = TQ_IOTLB_READ | TQ_IOTLB_WRITE,
+							    .iova = q.iova,
+							    .last = q.iova + PAGE - 1,
+							    .host = host_of(s, q.iova) });
+		break;
+	case TAKE_BACK:
+		take_back(s);
+		break;
+	case OTHER_PAGE:
+		other_page(s);
+		break;
+	case HOLD_ENDS:
+		bed_run(s->b, 51 * TQ_NS_PER_MS);
+		break;
+	case RESTART:
+		restart(s);
+		break;
+	}
+	bed_run(s->b, 5000);
+}
+
+/* Answered again, a frame comes in time, whatever went before. */
+static void frame_comes(struct scene *s, uint32_t order)
+{
+	const uint32_t want = (uint32_t)s->b->guest[1]->counters.sent;
+	uint8_t got[2048];
+	bool came = false;
+
+	send(s, 1, 0, 1);
+	for (uint32_t i = 0; i < 50; i++) {
+		answer_for(s, 20000);
+		while (tq_sim_guest_receive(s->b->guest[0], 0, got, sizeof(got)) > 0)
+			came |= bed_seq(got) == want;
+	}
+	if (!came)
+		fail_msg("order %o: the frame still waits, or was dropped", order);
+}
+
+/* And a flood does when there was time to look ahead. */
+static void flood_comes(struct scene *s, uint32_t order)
+{
+	const struct tq_port_counters *to = &s->b->port[0]->counters;
+	uint64_t before;
+
+	answer_for(s, 2 * TQ_NS_PER_MS);
+	bed_run(s->b, 500 * TQ_NS_PER_MS); /* the pace of look-aheads; their answers are below */
+	answer_for(s, 2 * TQ_NS_PER_MS);
+	before = to->rx_frames;
+	broadcast(s, 1);
+	bed_run(s->b, 100000);
+	if (to->rx_frames != before + 1)
+		fail_msg("order %o: the flood found no buffer", order);
+}
+
+static void no_order_of_events_keeps_frames_waiting(void **state)
+{
+	uint32_t order[4];
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 2);
+	s.b->guest[0]->refill = false;
+	send(&s, 1, 0, 64 - posted);
+	answer_for(&s, 2 * TQ_NS_PER_MS);
+	assert_int_equal(bed_drain(s.b, 0), 64 - posted);
+	s.b->guest[0]->refill = true;
+	for (uint32_t n = 0; n < 2 * N_ORDERS; n++) {
+		uint32_t digits = 0;
+
+		for (uint32_t i = 0, rest = n; i < 4; i++, rest /= N_HAPPENINGS) {
+			order[i] = rest % N_HAPPENINGS;
+			digits = digits * 8 + order[i];
+			happen(&s, order[i]);
+		}
+		frame_comes(&s, digits);
+		if (n < N_ORDERS) /* then without look-aheads, to which there is a limit */
+			flood_comes(&s, digits);
+	}
+	bed_check_conservation(s.b);
+	scene_close(&s);
+}
+
+/* Where the ring is, but not where its buffers are. */
+static void answer_ring(struct scene *s)
+{
+	struct tq_event q;
+
+	for (uint32_t n = s->b->n_events; n > 0 && next_question(s, &q); n--) {
+		if (q.perm != TQ_IOTLB_WRITE)
+			change(s, (struct tq_iotlb_change){ .op = TQ_IOTLB_UPDATE,
+							    .perm = TQ_IOTLB_READ | TQ_IOTLB_WRITE,
+							    .iova = q.iova,
+							    .last = q.iova + PAGE - 1,
+							    .host = host_of(s, q.iova) });
+	}
+}
+
+/* A VMM that answers everything but what it is asked for: who sends to its guest, and to another
+ * behind, waits for one hold in all. */
+static void a_vmm_that_never_answers_costs_one_hold(void **state)
+{
+	const struct tq_mem_region *mem;
+	uint64_t misses;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 3);
+	mem = &s.b->guest[0]->mem.region[0];
+	answer_for(&s, 2 * TQ_NS_PER_MS);
+	take_back(&s);
+	misses = s.iotlb.stats.misses;
+	send(&s, 1, 0, 3);
+	send(&s, 1, 2, 1);
+	for (uint32_t ms = 0; ms < 49; ms++) {
+		answer_ring(&s);
+		other_page(&s);
+		bed_run(s.b, TQ_NS_PER_MS - 1000);
+	}
+	assert_int_equal(bed_drain(s.b, 2), 0);
+	for (uint32_t ms = 0; ms < 3; ms++) {
+		other_page(&s);
+		bed_run(s.b, TQ_NS_PER_MS);
+	}
+	assert_int_equal(bed_drain(s.b, 2), 1);
+	assert_int_equal(s.b->port[1]->counters.drops[TQ_DROP_RECEIVER_FULL], 3);
+	misses = s.iotlb.stats.misses - misses;
+	assert_in_range(misses, 1, TQ_IOTLB_MISSES_MAX);
+	/* Answered at last, it is reached again. */
+	change(&s, (struct tq_iotlb_change){ .op = TQ_IOTLB_UPDATE,
+					     .perm = TQ_IOTLB_READ | TQ_IOTLB_WRITE,
+					     .iova = mem->gpa,
+					     .last = mem->gpa + s.n_bytes - 1,
+					     .host = s.view[s.cur] });
+	send(&s, 1, 0, 1);
+	bed_run(s.b, 100000);
+	assert_int_equal(bed_drain(s.b, 0), 1);
+	bed_check_conservation(s.b);
+	scene_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +584,20 @@ int main(void)
 		  NULL, NULL },
 		{ "taken back, packed", what_is_taken_back_in_use_is_not_touched_again, is_packed,
 		  NULL, NULL },
+		{ "translated before, split", buffers_are_translated_before_frames_come, is_split,
+		  NULL, NULL },
+		{ "translated before, packed", buffers_are_translated_before_frames_come, is_packed,
+		  NULL, NULL },
+		{ "pace, split", looking_ahead_has_a_pace, is_split, NULL, NULL },
+		{ "pace, packed", looking_ahead_has_a_pace, is_packed, NULL, NULL },
+		{ "orders, split", no_order_of_events_keeps_frames_waiting, is_split, NULL, NULL },
+		{ "orders, packed", no_order_of_events_keeps_frames_waiting, is_packed, NULL,
+		  NULL },
+		{ "orders, short", no_order_of_events_keeps_frames_waiting, is_short, NULL, NULL },
+		{ "no answer to what was asked, split", a_vmm_that_never_answers_costs_one_hold,
+		  is_split, NULL, NULL },
+		{ "no answer to what was asked, packed", a_vmm_that_never_answers_costs_one_hold,
+		  is_packed, NULL, NULL },
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

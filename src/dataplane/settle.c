@@ -124,7 +124,7 @@ static enum tq_drop_reason check_receiver(struct tq_worker *w, struct tq_ring *r
 
 	if (TQ_UNLIKELY(!rx))
 		return TQ_DROP_RECEIVER_DOWN;
-	if (TQ_LIKELY(ring->hold_spent_dst != dst) || !tq_hold_is_spent(ring, rx))
+	if (TQ_LIKELY(ring->hold_spent_dst != dst) || !tq_hold_is_spent(w, ring, rx))
 		return TQ_DROP_NONE;
 	if (rx->vq.fault == TQ_VQ_OK)
 		return TQ_DROP_RECEIVER_FULL;
@@ -295,6 +295,8 @@ static void kicked(struct tq_worker *w, struct tq_ring *ring)
 		if (!TAILQ_EMPTY(&ring->waiters) &&
 		    (tq_vq_pending(&ring->vq) > 0 || ring->vq.fault != TQ_VQ_OK))
 			tq_rx_look_again(w, ring);
+		else
+			tq_iommu_kicked(w, ring);
 	} else if (ring->state == TQ_RING_IDLE) {
 		tq_vq_kick_disable(&ring->vq);
 		tq_ring_poll(w, ring);

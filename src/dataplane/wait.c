@@ -4,11 +4,23 @@
 /* Waiting for a receiver (qos.md section 6) and the few timers of sending rings. */
 #include "dataplane/internal.h"
 
-static uint32_t receiver_bufs(struct tq_ring *rx)
+/* Buffers that frames may land in.  What waits for a translation is none of them: tq_iommu_change()
+ * looks whether it is one when something was answered. */
+static uint32_t receiver_bufs(struct tq_worker *w, struct tq_ring *rx)
 {
 	uint32_t pending = tq_vq_pending(&rx->vq);
 
-	return rx->vq.rx_n + (rx->vq.missing ? 0 : pending);
+	if (TQ_UNLIKELY(rx->vq.missing)) {
+		tq_iommu_ask(w, rx);
+		pending = 0;
+	}
+	return rx->vq.rx_n + pending;
+}
+
+/* Are there more of them than who waits found too few?  pending: behind the window. */
+static bool has_new_bufs(const struct tq_ring *rx, uint32_t pending)
+{
+	return (pending > 0 && !rx->vq.missing) || rx->vq.rx_n > rx->waiters_bufs;
 }
 
 static bool sent_to_another(const struct tq_worker *w, const struct tq_ring *ring, uint32_t dst)
@@ -73,18 +85,14 @@ bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring 
 	uint32_t dst = rx->port->id;
 	uint64_t allowed_ns = TQ_HOLD_SINGLE_NS;
 
-	if (TQ_UNLIKELY(rx->vq.missing))
-		tq_iommu_ask(w, rx);
 	ring->hold_charged = sent_to_another(w, ring, dst);
 	if (ring->hold_charged) {
 		refill_hold(w, ring);
 		allowed_ns = ring->hold_budget_ns;
 	}
-	/* A receiver whose next buffer has no translation yet has not run out of them. */
-	if (allowed_ns == 0 ||
-	    (!rx->vq.missing && ring->hold_spent_dst == dst && tq_hold_is_spent(ring, rx))) {
+	if (allowed_ns == 0 || (ring->hold_spent_dst == dst && tq_hold_is_spent(w, ring, rx))) {
 		ring->hold_spent_dst = dst;
-		ring->hold_spent_bufs = receiver_bufs(rx);
+		ring->hold_spent_bufs = receiver_bufs(w, rx);
 		return false;
 	}
 	ring->state = TQ_RING_BLOCKED;
@@ -93,6 +101,7 @@ bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring 
 	ring->blocked_on = rx;
 	ring->waited = true;
 	ring->port->counters.wait_receiver_frames++;
+	rx->waiters_bufs = rx->vq.rx_n;
 	TAILQ_INSERT_TAIL(&rx->waiters, ring, wait_link);
 	tq_timer_add(w, ring);
 	tq_rx_watch(w, rx);
@@ -108,6 +117,8 @@ bool tq_refused(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx,
 	if (tq_vq_unpublished(&rx->vq)) /* bad chains were returned */
 		tq_touch(w, rx);
 	if (result == TQ_RX_EMPTY) {
+		if (TQ_UNLIKELY(rx->vq.missing))
+			tq_iommu_ask(w, rx);
 		*ret = TQ_DROP_RECEIVER_FULL;
 		return may_wait && tq_block_on_ring(w, ring, rx);
 	}
@@ -194,9 +205,9 @@ static void wake_waiters(struct tq_worker *w, struct tq_ring *rx, uint32_t *wake
 	rx->empty_since_ns = w->now_ns;
 }
 
-bool tq_hold_is_spent(struct tq_ring *ring, struct tq_ring *rx)
+bool tq_hold_is_spent(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx)
 {
-	if (receiver_bufs(rx) <= ring->hold_spent_bufs)
+	if (receiver_bufs(w, rx) <= ring->hold_spent_bufs)
 		return true;
 	ring->hold_spent_dst = TQ_DST_NONE;
 	return false;
@@ -218,13 +229,13 @@ void tq_watch_rings(struct tq_worker *w)
 		pending = tq_vq_pending(&rx->vq);
 		if (TQ_UNLIKELY(rx->vq.fault != TQ_VQ_OK)) {
 			tq_ring_broken(w, rx);
+		} else if (has_new_bufs(rx, pending) || TAILQ_EMPTY(&rx->waiters)) {
+			wake_waiters(w, rx, &wakes);
+			w->did++;
 		} else if (TQ_UNLIKELY(rx->vq.missing)) {
 			/* There may be buffers, but where?  tq_iommu_change() watches it again. */
 			tq_iommu_ask(w, rx);
 			tq_rx_unwatch(w, rx);
-		} else if (pending > 0 || TAILQ_EMPTY(&rx->waiters)) {
-			wake_waiters(w, rx, &wakes);
-			w->did++;
 		} else if (w->now_ns - rx->empty_since_ns >= TQ_EMPTY_TO_IDLE_NS) {
 			/* Armed, or something came just now and the next step sees it. */
 			if (tq_vq_kick_enable(&rx->vq)) {
@@ -278,7 +289,7 @@ void tq_timer_del(struct tq_worker *w, struct tq_ring *ring)
 static void hold_expired(struct tq_worker *w, struct tq_ring *ring)
 {
 	struct tq_ring *rx = ring->blocked_on;
-	bool came = tq_vq_pending(&rx->vq) > 0 && !rx->vq.missing;
+	bool came = has_new_bufs(rx, tq_vq_pending(&rx->vq));
 	uint64_t since = tq_cycles(w);
 
 	tq_wait_end(w, ring);
@@ -286,7 +297,7 @@ static void hold_expired(struct tq_worker *w, struct tq_ring *ring)
 	 * would count as "too few" and no receiver ever has more. */
 	if (!came) {
 		ring->hold_spent_dst = rx->port->id;
-		ring->hold_spent_bufs = receiver_bufs(rx);
+		ring->hold_spent_bufs = receiver_bufs(w, rx);
 		tq_drop_frames(w, ring, 1, TQ_DROP_RECEIVER_FULL);
 	}
 	tq_look_at(w, ring);

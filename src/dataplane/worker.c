@@ -39,7 +39,7 @@ int tq_worker_new(const struct tq_worker_conf *conf, struct tq_worker **ret_w)
 	w->timer_next_ns = TQ_TIME_NEVER_NS;
 	TAILQ_INIT(&w->all);
 	TAILQ_INIT(&w->no_kick);
-	TAILQ_INIT(&w->missing);
+	TAILQ_INIT(&w->behind_iommu);
 	memset(w->node_index, 0xff, sizeof(w->node_index));
 	tq_spsc_init(&w->cmds, w->cmd_entries, TQ_CMD_RING, sizeof(struct tq_cmd));
 	tq_spsc_init(&w->events, w->event_entries, TQ_EVENT_RING, sizeof(struct tq_event));

@@ -122,6 +122,7 @@ struct tq_ring {
 	struct tq_ring *blocked_on; /* rx ring whose waiter list it is on; NULL: a device's */
 	struct tq_device *blocked_device; /* device whose waiter list it is on */
 	struct tq_ring_list waiters;      /* rx: senders that wait for buffers */
+	uint32_t waiters_bufs;            /* rx: in the window, too few for who waits */
 };
 
 struct tq_port_counters {
@@ -140,8 +141,10 @@ struct tq_port {
 	uint8_t rx_running[TQ_QUEUE_PAIRS_MAX]; /* pairs whose rx ring runs */
 	uint64_t bind_paid_ns;                  /* bindings it asked for are paid for until then */
 	struct tq_iotlb *iotlb; /* of its rings that run, NULL: none, or without IOMMU */
-	bool on_miss_list;
-	TAILQ_ENTRY(tq_port) miss_link; /* while a question about an address is outstanding */
+	/* with iotlb: in the worker's list; when its receiving rings look ahead next, how long they
+	 * wait afterwards, and until when looks that asked for something are paid for */
+	TAILQ_ENTRY(tq_port) iommu_link;
+	uint64_t look_at_ns, look_gap_ns, look_paid_ns;
 	struct tq_port_counters counters TQ_CACHE_ALIGNED;
 };
 

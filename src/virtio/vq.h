@@ -175,6 +175,10 @@ void tq_vq_tx_complete(struct tq_vq *vq, uint32_t n);
  * cannot be translated yet. */
 enum tq_rx_result tq_vq_rx_reserve(struct tq_vq *vq, uint32_t frame_bytes,
 				   struct tq_rx_landing *ret_landing);
+/* Have up to n buffers in the window before a frame comes for them, n <= TQ_VQ_RX_HEADS_MAX, so
+ * that what has no translation yet is asked for: missing and bad chains as with reserve.  Drops the
+ * reservation.  Returns how many there are; 0 with vq->fault set when the ring is broken. */
+uint32_t tq_vq_rx_ahead(struct tq_vq *vq, uint32_t n);
 /* Write net header and frame into the landing and consume it: header from private memory, payload
  * guest to guest. frame->copy and its spans are the source; frame->len_bytes is what was
  * reserved. */

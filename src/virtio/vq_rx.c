@@ -212,6 +212,20 @@ enum tq_rx_result tq_vq_rx_reserve(struct tq_vq *vq, uint32_t frame_bytes,
 	}
 }
 
+uint32_t tq_vq_rx_ahead(struct tq_vq *vq, uint32_t n)
+{
+	struct tq_vq_visit v = { 0 };
+
+	if (vq->fault || !tq_vq_is_mapped(vq))
+		return 0;
+	tq_assert(vq->conf.dir == TQ_VQ_RX && n <= TQ_VQ_RX_HEADS_MAX);
+	vq->missing = false;
+	if (vq->rx_n < n)
+		(void)fill(vq, n, &v);
+	return_bad(vq);
+	return vq->rx_n;
+}
+
 /* Where the next byte goes: over the spans of a head, then the next head's. */
 struct cursor {
 	struct tq_vq *vq;
