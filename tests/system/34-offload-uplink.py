@@ -57,7 +57,8 @@ def to_the_uplink(tap_, lab, daemon, space, guest, name):
             f"{name}: super-frames leave as frames of a wire",
             f"{frames} frames taken, {sent} sent, "
             f"{(y['tx_bytes'] - x['tx_bytes']) / sent:.0f} bytes each")
-    tap_.equal(after.drops(), before.drops(), f"{name}: nothing is dropped")
+    # Of what the guest sent: acknowledgements of a wire cannot wait for a guest that stands still.
+    tap_.equal(b["drops"], before.port("f1")["drops"], f"{name}: nothing is dropped")
 
 
 def from_the_uplink(tap_, lab, space, guest):

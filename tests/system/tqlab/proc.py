@@ -125,33 +125,6 @@ def starved_ns(pid):
     return longest
 
 
-class OthersWatch:
-    """What of the machine's CPU time went to others than us since this was made: to processes that
-    are neither ours nor below us, and to the host (steal)."""
-
-    def __init__(self):
-        self.begin = self.read()
-
-    @staticmethod
-    def read():
-        """(busy, idle) of all CPUs and what is ours of it, in seconds."""
-        with open("/proc/stat", encoding="ascii") as f:
-            ticks = [int(n) for n in f.readline().split()[1:9]]
-        own = 0.0
-        for pid in [os.getpid(), *descendants(os.getpid())]:
-            try:
-                own += cpu_time_s(pid)
-            except OSError:
-                continue
-        idle = (ticks[3] + ticks[4]) / os.sysconf("SC_CLK_TCK")
-        return sum(ticks) / os.sysconf("SC_CLK_TCK") - idle, idle, own
-
-    def part(self):
-        """0 to 1."""
-        busy, idle, own = (b - a for a, b in zip(self.begin, self.read()))
-        return max(0.0, busy - own) / max(busy + idle, 1e-9)
-
-
 class Proc:
     """One child with its output in a file (or on pipes, for a console).
 
