@@ -22,11 +22,13 @@
 #include "world.h"
 
 #define STEP_NS 2000
+#define PACKED TQ_BIT64(TQ_VIRTIO_F_RING_PACKED)
 
 struct work {
 	const char *name;
 	void *(*prepare)(const struct work *work);
 	uint64_t (*run)(void *ctx, uint64_t frames); /* returns frames served */
+	uint64_t features;                           /* of rings, beside those of all */
 	union {
 		struct sched_load sched;
 		struct bench_world_conf worker;
@@ -53,13 +55,14 @@ struct pair {
 	struct bench_guest *tx, *rx;
 };
 
-static struct bench_guest *guest_new(enum tq_vq_dir dir, uint64_t gpa, uint32_t frame_bytes)
+static struct bench_guest *guest_new(const struct work *work, enum tq_vq_dir dir, uint64_t gpa)
 {
 	const struct bench_guest_conf conf = {
 		.dir = dir,
-		.features = TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF),
+		.features = TQ_BIT64(TQ_VIRTIO_F_VERSION_1) | TQ_BIT64(TQ_VIRTIO_NET_F_MRG_RXBUF) |
+			    work->features,
 		.gpa = gpa,
-		.frame_bytes = frame_bytes,
+		.frame_bytes = work->frame_bytes,
 		.buf_bytes = BENCH_BUF_BYTES,
 	};
 
@@ -71,13 +74,14 @@ static void *pair_prepare(const struct work *work)
 	struct pair *p = malloc(sizeof(*p));
 
 	tq_verify(p != NULL);
-	p->tx = guest_new(TQ_VQ_TX, 0x100000, work->frame_bytes);
-	p->rx = guest_new(TQ_VQ_RX, 0x40000000, work->frame_bytes);
+	p->tx = guest_new(work, TQ_VQ_TX, 0x100000);
+	p->rx = guest_new(work, TQ_VQ_RX, 0x40000000);
 	return p;
 }
 
 static uint64_t pair_run(void *ctx, uint64_t frames)
 {
+	struct tq_vq_intent intent;
 	struct pair *p = ctx;
 	uint64_t done = 0;
 
@@ -89,8 +93,10 @@ static uint64_t pair_run(void *ctx, uint64_t frames)
 		for (uint32_t i = 0; i < n; i++)
 			tq_verify(tq_vq_rx_deliver(&p->rx->vq, tq_vq_tx_frame(&p->tx->vq, i)) ==
 				  TQ_RX_OK);
+		tq_vq_intent_get(&p->rx->vq, &intent);
 		tq_vq_publish(&p->rx->vq);
 		tq_vq_tx_complete(&p->tx->vq, n);
+		tq_vq_intent_get(&p->tx->vq, &intent);
 		tq_vq_publish(&p->tx->vq);
 		tq_drv_rx_burst(&p->rx->drv, BENCH_RING, NULL);
 		done += n;
@@ -129,11 +135,14 @@ static const struct work works[] = {
 	  .sched = { SHAPE_GUARANTEED, 1000, 64, 2 } },
 	{ "virtio/split/64B", pair_prepare, pair_run, .frame_bytes = 64 },
 	{ "virtio/split/256B", pair_prepare, pair_run, .frame_bytes = 256 },
+	{ "virtio/packed/64B", pair_prepare, pair_run, PACKED, .frame_bytes = 64 },
 	{ "worker/none/1", worker_prepare, worker_run, .worker = { POLICY_NONE, 1, 1, 0, 64, 64 } },
 	{ "worker/journal/1", worker_prepare, worker_run,
 	  .worker = { POLICY_NONE, 1, 1, 0, 64, 64, .journal = true } },
 	{ "worker/journal/64", worker_prepare, worker_run,
 	  .worker = { POLICY_NONE, 1000, 64, 0, 64, 64, .journal = true } },
+	{ "worker/packed/1", worker_prepare, worker_run,
+	  .worker = { POLICY_NONE, 1, 1, 0, 64, 64, .journal = true, .packed = true } },
 	{ "worker/limits/1", worker_prepare, worker_run,
 	  .worker = { POLICY_LIMITS, 1, 1, 0, 64, 64 } },
 	{ "worker/none/1/csum", worker_prepare, worker_run,

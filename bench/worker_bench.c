@@ -10,7 +10,8 @@
  * The policy: 1000 tenants, link > tenant > port, max and pps on tenants and ports, a capacity of
  * the link, none of which binds.  `tree` has the capacity only: below one, a visit is at most 1514
  * bytes long when others wait, so that shares are exact.  `journal` is no policy: what it costs
- * that bursts survive kill -9, as in the daemon always.  Everything but `none` is printed as the
+ * that bursts survive kill -9, as in the daemon always; `packed` the same with packed
+ * rings.  Everything but `none` is printed as the
  * difference to it, too: the median of all pairs of neighbouring runs, and least from least. */
 
 #include <getopt.h>
@@ -27,9 +28,11 @@
 #define RUN_FRAMES 4000 /* shorter than what a neighbour leaves of a CPU at a time */
 
 #define VARIANT_JOURNAL POLICY_N
-#define VARIANT_N (POLICY_N + 1)
+#define VARIANT_PACKED (POLICY_N + 1)
+#define VARIANT_N (POLICY_N + 2)
 
-static const char *const variant_name[VARIANT_N] = { "none", "tree", "limits", "journal" };
+static const char *const variant_name[VARIANT_N] = { "none", "tree", "limits", "journal",
+						     "packed" };
 
 struct row {
 	uint32_t tenants, active, parked, frame_bytes, burst_frames;
@@ -46,8 +49,9 @@ static void run(struct row *row, uint32_t runs, uint32_t policies)
 		if (!(policies & 1U << p))
 			continue;
 		b[p] = bench_world_new(&(struct bench_world_conf){
-			.policy = p == VARIANT_JOURNAL ? POLICY_NONE : (enum bench_policy)p,
-			.journal = p == VARIANT_JOURNAL,
+			.policy = p >= POLICY_N ? POLICY_NONE : (enum bench_policy)p,
+			.journal = p >= POLICY_N,
+			.packed = p == VARIANT_PACKED,
 			.tenants = row->tenants,
 			.active = row->active,
 			.parked = row->parked,
@@ -154,7 +158,8 @@ int main(int argc, char **argv)
 	printf("%7s %6s %6s %5s %5s", "tenants", "active", "parked", "bytes", "burst");
 	for (int p = 0; p < VARIANT_N; p++)
 		printf(" | %13s", variant_name[p]);
-	printf(" | %13s | %13s | %14s\n", "tree - none", "limits - none", "journal - none");
+	printf(" | %13s | %13s | %14s | %13s\n", "tree - none", "limits - none", "journal - none",
+	       "packed - none");
 	for (uint32_t i = 0; i < TQ_ARRAY_LEN(row); i++) {
 		if (only && only != i + 1)
 			continue;

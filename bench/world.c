@@ -145,14 +145,18 @@ static void publish(struct bench_world *b)
 	b->snap = s;
 }
 
-/* A page a port, as in its file (port/journal.h). */
+#define SHADOW_BYTES (TQ_VQ_SHADOW * sizeof(struct tq_vring_used_elem))
+
+/* A page a port, as in its file (port/journal.h), and the shadows of packed rings. */
 static void write_down(struct tq_port *port)
 {
-	uint8_t *page = aligned_alloc(4096, 4096);
+	uint8_t *page = aligned_alloc(4096, 4096 + 2 * SHADOW_BYTES);
 
 	if (!page)
 		die("journal");
 	memset(page, 0, 4096);
+	port->rx[0]->shadow = (struct tq_vring_used_elem *)(void *)(page + 4096);
+	port->tx[0]->shadow = port->rx[0]->shadow + TQ_VQ_SHADOW;
 	port->rx[0]->record = (struct tq_record *)(void *)page;
 	port->tx[0]->record = (struct tq_record *)(void *)(page + sizeof(struct tq_record));
 }
@@ -164,7 +168,8 @@ static void add_port(struct bench_world *b, uint32_t i)
 		.port_id = i,
 		.n_pairs = 1,
 		.ring_size = active ? RING : RING_IDLE,
-		.features = FEATURES | (b->conf.checksums ? TQ_VIRTIO_NET_FEATURES_CSUM : 0),
+		.features = FEATURES | (b->conf.checksums ? TQ_VIRTIO_NET_FEATURES_CSUM : 0) |
+			    (b->conf.packed ? TQ_BIT64(TQ_VIRTIO_F_RING_PACKED) : 0),
 		.buf_bytes = active ? 2048 : 256,
 		.frame_bytes_max = active ? FRAME_BYTES_MAX : 256
 	};

@@ -39,6 +39,7 @@ struct bench_world_conf {
 	 * it that all tenants had more than their share */
 	bool cycles_by_clock;
 	bool journal;    /* bursts are written down, as in the daemon */
+	bool packed;     /* rings are packed */
 	bool checksums;  /* senders leave a checksum to do, receivers take it so */
 	uint32_t worker; /* id of it */
 	/* that share the link's capacity, when there is one, once they are connected */

@@ -213,23 +213,6 @@ void tq_drv_packed_preset_length(struct tq_drv *d, uint16_t head, uint32_t bytes
 	d->preset_rest[i] = (d->preset_rest[i] & ~(uint64_t)UINT32_MAX) | bytes;
 }
 
-/* Write the next chain again; its first slot is left to the caller, who gets it. */
-static struct tq_packed_pos again(struct tq_drv *d)
-{
-	struct tq_packed_pos first = d->avail_at, p = first;
-
-	for (uint32_t i = 1; i < d->preset_slots; i++) {
-		p = add(d, p, 1);
-		tq_packed_store_rest(&d->slot[p.at],
-				     d->preset_rest[p.at] |
-					     tq_packed_rest(0, 0, tq_packed_avail_bits(p.wrap)));
-	}
-	d->avail_at = add(d, first, d->preset_slots);
-	d->n_unchecked += d->preset_slots;
-	d->avail_idx++;
-	return first;
-}
-
 static void show(struct tq_drv *d, struct tq_packed_pos p)
 {
 	tq_packed_store_rest(&d->slot[p.at],
@@ -240,26 +223,33 @@ static void show(struct tq_drv *d, struct tq_packed_pos p)
 /* n chains, visible at once. */
 static void again_burst(struct tq_drv *d, uint32_t n)
 {
-	struct tq_packed_pos first;
+	const struct tq_packed_pos first = d->avail_at;
+	struct tq_packed_pos p = first;
 
 	if (n == 0)
 		return;
-	first = again(d);
-	for (uint32_t i = 1; i < n; i++)
-		show(d, again(d));
+	for (uint32_t i = 1; i < n * d->preset_slots; i++) {
+		p = add(d, p, 1);
+		show(d, p);
+	}
 	show(d, first);
+	d->avail_at = add(d, p, 1);
+	d->n_unchecked += n * d->preset_slots;
+	d->avail_idx = (uint16_t)(d->avail_idx + n);
 	d->avail_shown = d->avail_idx;
 }
 
 uint32_t tq_drv_packed_tx_burst(struct tq_drv *d, uint32_t n)
 {
-	uint32_t in_flight = (uint16_t)(d->avail_idx - d->used_idx);
+	const uint32_t n_before = (uint16_t)(d->avail_idx - d->used_idx);
+	struct tq_packed_pos p = d->used_at;
+	uint32_t in_flight = n_before;
 	uint64_t rest;
 
-	for (; in_flight > d->preset_chains - n && is_used(d, d->used_at, &rest); in_flight--) {
-		d->used_at = add(d, d->used_at, d->preset_slots);
-		d->used_idx++;
-	}
+	for (; in_flight > d->preset_chains - n && is_used(d, p, &rest); in_flight--)
+		p = add(d, p, d->preset_slots);
+	d->used_at = p;
+	d->used_idx = (uint16_t)(d->used_idx + n_before - in_flight);
 	n = TQ_MIN(n, d->preset_chains - in_flight);
 	again_burst(d, n);
 	return n;
@@ -267,15 +257,16 @@ uint32_t tq_drv_packed_tx_burst(struct tq_drv *d, uint32_t n)
 
 uint32_t tq_drv_packed_rx_burst(struct tq_drv *d, uint32_t max, uint64_t *ret_bytes)
 {
+	struct tq_packed_pos p = d->used_at;
 	uint64_t bytes = 0, rest;
-	uint32_t n = 0;
+	uint32_t n;
 
-	while (n < TQ_MIN(max, d->preset_chains) && is_used(d, d->used_at, &rest)) {
+	for (n = 0; n < TQ_MIN(max, d->preset_chains) && is_used(d, p, &rest); n++) {
 		bytes += (uint32_t)rest;
-		d->used_at = add(d, d->used_at, d->preset_slots);
-		d->used_idx++;
-		n++;
+		p = add(d, p, d->preset_slots);
 	}
+	d->used_at = p;
+	d->used_idx = (uint16_t)(d->used_idx + n);
 	again_burst(d, n);
 	if (ret_bytes)
 		*ret_bytes = bytes;

@@ -18,7 +18,8 @@
  *      frame, tq_vq_rx_write() fills and consumes them (tq_vq_rx_deliver() does both).
  * Nothing needs to be visible to the guest before tq_vq_publish().  A packed ring, which has no
  *      index to hold back, keeps what was completed to itself until then, and shows it earlier
- *      only when more than TQ_VQ_SHADOW chains pile up.
+ *      only when more than TQ_VQ_SHADOW chains pile up.  If tq_vq_intent_get() was asked before,
+ *      the guest sees all of it at once there, too.
  */
 #ifndef TQ_VIRTIO_VQ_H
 #define TQ_VIRTIO_VQ_H
@@ -72,8 +73,10 @@ struct tq_vq_conf {
  * process that died meanwhile what to complete.  n chains from old to new: */
 struct tq_vq_intent {
 	uint16_t old, new; /* split: the used index; packed: position of the next slot to return */
-	uint16_t last;     /* packed: of the slot that is shown last; old when n is 0 */
-	uint16_t first;    /* packed: of the chains in the shadow */
+	/* packed: of the slot that is shown last, which is that of old; ours of before showed them
+	 * in order, and named another */
+	uint16_t last;
+	uint16_t first; /* packed: of the chains in the shadow */
 	uint16_t n;
 };
 

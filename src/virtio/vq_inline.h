@@ -72,7 +72,10 @@ struct tq_vq_packed {
 	struct tq_packed_pos used;  /* next slot to show as used */
 	uint32_t n_slots;           /* from used to avail, at most size */
 	uint32_t n_moved;           /* slots shown since the guest was last asked about a signal */
+	/* Chains behind shown that an intent was made of, or 0; and their slots. */
+	uint32_t n_intent, n_intent_slots;
 	struct tq_vring_used_elem *shadow; /* [TQ_VQ_SHADOW] */
+	bool has_lists;                    /* a list of several slots was peeked since the start */
 	uint16_t shown;                    /* taken, as far as it was shown */
 	uint16_t slots[TQ_VQ_WINDOW];      /* of the frames of a sending ring's window */
 };
@@ -182,10 +185,11 @@ TQ_INLINE uint32_t tq_vq_token(uint16_t head, uint32_t n_slots)
 	return head | n_slots << 16;
 }
 
-void tq_vq_packed_intent(const struct tq_vq *vq, struct tq_vq_intent *ret);
+void tq_vq_packed_intent(struct tq_vq *vq, struct tq_vq_intent *ret);
 
-/* What tq_vq_publish() would make visible now; the ring is running. */
-TQ_INLINE void tq_vq_intent_get(const struct tq_vq *vq, struct tq_vq_intent *ret)
+/* What tq_vq_publish() would make visible now; the ring is running.  Who asks writes it down before
+ * he publishes: chains of a packed ring are then shown in another order. */
+TQ_INLINE void tq_vq_intent_get(struct tq_vq *vq, struct tq_vq_intent *ret)
 {
 	if (TQ_UNLIKELY(vq->is_packed)) {
 		tq_vq_packed_intent(vq, ret);

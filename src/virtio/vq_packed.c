@@ -85,7 +85,7 @@ static bool marks_find(const uint8_t *mark, uint32_t size, struct tq_packed_pos 
 	return true;
 }
 
-static const struct tq_vring_used_elem *shadow_at(const struct tq_vq *vq, uint16_t index)
+static const struct tq_vring_used_elem *shadow_at(const struct tq_vq *vq, uint32_t index)
 {
 	return &vq->packed.shadow[index % TQ_VQ_SHADOW];
 }
@@ -93,6 +93,19 @@ static const struct tq_vring_used_elem *shadow_at(const struct tq_vq *vq, uint16
 static uint32_t slots_of(struct tq_vring_used_elem e)
 {
 	return (e.id & ~TQ_VQ_TOKEN_MORE) >> 16;
+}
+
+/* Slots of the n chains in the shadow that are not shown. */
+static uint32_t shadow_slots(const struct tq_vq *vq, uint32_t n)
+{
+	const uint16_t first = vq->packed.shown;
+	uint32_t n_slots = 0;
+
+	if (TQ_LIKELY(!vq->packed.has_lists))
+		return n;
+	for (uint32_t i = 0; i < n; i++)
+		n_slots += slots_of(*shadow_at(vq, (uint16_t)(first + i)));
+	return n_slots;
 }
 
 /* What a slot's marks say of a lap. */
@@ -170,13 +183,20 @@ static bool packed_redo(struct tq_vq *vq, const struct tq_vq_intent *intent)
 	rest = intent_rest(vq, intent, &pos);
 	if (rest == UINT32_MAX || rest == 0 || !may_stand_at(vq, pos))
 		return false;
+	p->has_lists = true; /* for all we know */
 	p->used = pos;
 	vq->taken = (uint16_t)(intent->first + intent->n);
 	p->shown = (uint16_t)(vq->taken - rest);
 	p->n_slots = size_of(vq);
+	/* In the order in which it was begun: we may die here, too. */
+	if (intent->last == intent->old) {
+		p->n_intent = rest;
+		p->n_intent_slots = shadow_slots(vq, rest);
+	}
 	tq_vq_packed_show(vq);
 	vq->taken = p->shown = 0;
 	p->n_slots = p->n_moved = 0;
+	p->has_lists = false;
 	return tq_packed_off_wrap(p->used) == intent->new;
 }
 
@@ -260,36 +280,93 @@ static void show_chain(struct tq_vq *vq, struct tq_packed_pos pos, struct tq_vri
 /* First to last, each by one store: whenever we die, what is shown is a whole number of frames from
  * the oldest on.  Of a frame in several chains the first one comes last: a driver that finds it
  * expects the others. */
-void tq_vq_packed_show(struct tq_vq *vq)
+static void show_in_order(struct tq_vq *vq)
 {
-	struct tq_vq_packed *p = &vq->packed;
-	uint32_t n_moved = 0, at = p->used.at;
+	struct tq_packed_pos pos = vq->packed.used, held_at = pos;
 	struct tq_vring_used_elem held = { 0 };
-	struct tq_packed_pos held_at = p->used;
 
-	for (uint16_t i = p->shown; i != vq->taken; i++) {
-		struct tq_vring_used_elem e = vq->used_elem[i & vq->used_mask];
+	for (uint16_t i = vq->packed.shown; i != vq->taken; i++) {
+		struct tq_vring_used_elem e = *shadow_at(vq, i);
 
 		if (TQ_UNLIKELY(e.id & TQ_VQ_TOKEN_MORE && !held.id)) {
 			held = e;
-			held_at = p->used;
+			held_at = pos;
 		} else {
-			show_chain(vq, p->used, e);
+			show_chain(vq, pos, e);
 		}
 		if (TQ_UNLIKELY(held.id) && !(e.id & TQ_VQ_TOKEN_MORE)) {
 			show_chain(vq, held_at, held);
 			held.id = 0;
 		}
-		p->used = tq_packed_pos_add(p->used, slots_of(e), size_of(vq));
-		n_moved += slots_of(e);
+		pos = tq_packed_pos_add(pos, slots_of(e), size_of(vq));
 	}
 	tq_assert(!held.id);
-	tq_assert(n_moved <= p->n_slots);
+}
+
+/* n chains of one slot each, from `first` of the shadow and `pos` of the ring on, which do not
+ * wrap; from the last to the first. */
+static void show_singles(struct tq_vq *vq, uint32_t first, struct tq_packed_pos pos, uint32_t n)
+{
+	const uint64_t flags = tq_packed_rest(0, 0, tq_packed_used_bits(pos.wrap));
+	const uint64_t flags_len = flags | tq_packed_rest(0, 0, TQ_VRING_DESC_F_WRITE);
+	struct tq_packed_desc *slot = &vq->slot[pos.at];
+
+	while (n-- > 0) {
+		uint64_t e, len, id;
+
+		memcpy(&e, shadow_at(vq, first + n), sizeof(e)); /* token, length */
+		len = e >> 32;
+		id = (e & UINT16_MAX) << 32;
+		tq_packed_store_rest(&slot[n], len | id | (len ? flags_len : flags));
+	}
+}
+
+/* The first of n chains last: a driver, which waits for just that one, sees all of them at once,
+ * and does not take the cache lines away that we are still writing (0022). */
+static void show_first_last(struct tq_vq *vq, uint32_t n, uint32_t n_slots)
+{
+	const struct tq_vq_packed *p = &vq->packed;
+	const uint32_t n_lap = TQ_MIN(n, size_of(vq) - p->used.at);
+	struct tq_packed_pos pos = p->used;
+
+	if (TQ_LIKELY(n_slots == n)) {
+		show_singles(vq, p->shown + n_lap, tq_packed_pos_add(pos, n_lap, size_of(vq)),
+			     n - n_lap);
+		show_singles(vq, p->shown, pos, n_lap);
+		return;
+	}
+	for (uint32_t i = 1; i < n; i++) {
+		const uint16_t at = (uint16_t)(p->shown + i);
+
+		pos = tq_packed_pos_add(pos, slots_of(*shadow_at(vq, at - 1u)), size_of(vq));
+		show_chain(vq, pos, *shadow_at(vq, at));
+	}
+	show_chain(vq, p->used, *shadow_at(vq, p->shown));
+}
+
+/* Chains that an intent tells a successor of may be shown in any order. */
+void tq_vq_packed_show(struct tq_vq *vq)
+{
+	struct tq_vq_packed *p = &vq->packed;
+	const uint32_t n = (uint16_t)(vq->taken - p->shown), at = p->used.at;
+	uint32_t n_slots = p->n_intent_slots;
+
+	if (n == 0)
+		return;
+	if (TQ_LIKELY(p->n_intent == n)) {
+		show_first_last(vq, n, n_slots);
+	} else {
+		n_slots = shadow_slots(vq, n);
+		show_in_order(vq);
+	}
+	tq_assert(n_slots <= p->n_slots);
 	if (TQ_UNLIKELY(vq->is_logged))
-		log_slots(vq, at, n_moved);
+		log_slots(vq, at, n_slots);
+	p->used = tq_packed_pos_add(p->used, n_slots, size_of(vq));
 	p->shown = vq->taken;
-	p->n_slots -= n_moved;
-	p->n_moved = TQ_MIN(p->n_moved + n_moved, size_of(vq));
+	p->n_intent = 0;
+	p->n_slots -= n_slots;
+	p->n_moved = TQ_MIN(p->n_moved + n_slots, size_of(vq));
 }
 
 void tq_vq_packed_rebase(struct tq_vq *vq)
@@ -303,24 +380,20 @@ void tq_vq_packed_rebase(struct tq_vq *vq)
 	vq->published = vq->packed.shown = vq->taken;
 }
 
-void tq_vq_packed_intent(const struct tq_vq *vq, struct tq_vq_intent *ret)
+void tq_vq_packed_intent(struct tq_vq *vq, struct tq_vq_intent *ret)
 {
-	const struct tq_vq_packed *p = &vq->packed;
-	struct tq_packed_pos pos = p->used, last = p->used;
-	bool more = false;
+	struct tq_vq_packed *p = &vq->packed;
+	const uint32_t n = (uint16_t)(vq->taken - p->shown);
+	const uint32_t n_slots = shadow_slots(vq, n);
+	const struct tq_packed_pos end = tq_packed_pos_add(p->used, n_slots, size_of(vq));
 
-	for (uint16_t i = p->shown; i != vq->taken; i++) {
-		const struct tq_vring_used_elem e = *shadow_at(vq, i);
-
-		last = more ? last : pos;
-		more = e.id & TQ_VQ_TOKEN_MORE;
-		pos = tq_packed_pos_add(pos, slots_of(e), size_of(vq));
-	}
+	p->n_intent = n;
+	p->n_intent_slots = n_slots;
 	*ret = (struct tq_vq_intent){ .old = tq_packed_off_wrap(p->used),
-				      .new = tq_packed_off_wrap(pos),
-				      .last = tq_packed_off_wrap(last),
+				      .new = tq_packed_off_wrap(end),
+				      .last = tq_packed_off_wrap(p->used),
 				      .first = p->shown,
-				      .n = (uint16_t)(vq->taken - p->shown) };
+				      .n = (uint16_t)n };
 }
 
 bool tq_vq_packed_signal_wanted(struct tq_vq *vq)

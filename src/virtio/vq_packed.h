@@ -29,6 +29,22 @@ TQ_INLINE bool tq_packed_is_avail(uint64_t rest, struct tq_packed_pos p)
 	return (tq_packed_flags(rest) & TQ_PACKED_F_BOTH) == tq_packed_avail_bits(p.wrap);
 }
 
+/* Ask for the slots of the next window at once, for writing: they are read soon, and marked used
+ * not much later; the driver's core has them.  Only when this window was full: a driver that is
+ * just writing there would lose them. */
+TQ_INLINE void tq_vq_packed_ask_ahead(const struct tq_vq *vq)
+{
+	const uint32_t per_line = TQ_CACHE_LINE_BYTES / sizeof(struct tq_packed_desc);
+	struct tq_packed_pos pos = vq->packed.avail;
+
+	if (TQ_VQ_WINDOW > vq->mask)
+		return;
+	for (uint32_t i = 0; i < TQ_VQ_WINDOW; i += per_line) {
+		tq_guest_prefetch_write(&vq->slot[pos.at]);
+		pos = tq_packed_pos_add(pos, per_line, (uint32_t)vq->mask + 1);
+	}
+}
+
 /* Take the base, or what the marks in memory say; the ring is translated.  Returns 0 or -EINVAL:
  * the base is outside the ring. */
 int tq_vq_packed_start(struct tq_vq *vq, const struct tq_vq_intent *intent);

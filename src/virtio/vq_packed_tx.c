@@ -48,45 +48,50 @@ static __attribute__((noinline)) void quick_two(struct tq_vq *vq, struct tq_vq_q
 	}
 }
 
-TQ_INLINE void quick_find(struct tq_vq *vq, struct tq_vq_quick *q, const struct tq_vring_desc *list,
-			  uint32_t n_slots)
+/* Read list n of the batch, of several slots; the first was found available.  Returns how many; 0
+ * when it is left for later, or broke the ring. */
+static __attribute__((noinline)) uint32_t find_list(struct tq_vq *vq, struct batch *b, uint32_t n,
+						    struct tq_packed_pos pos, uint64_t rest,
+						    uint32_t n_free, uint32_t n_read)
 {
-	q->hdr = NULL;
-	if (TQ_UNLIKELY(q->head > vq->mask)) /* D10 */
-		return;
-	if (TQ_LIKELY((q->first.flags & TQ_VQ_FLAGS_KNOWN) == 0)) {
-		if (!tq_vq_quick_one(vq, q, q->first.addr, q->first.len))
-			return;
-	} else {
-		quick_two(vq, q, list, n_slots);
-		if (!q->hdr)
-			return;
-	}
-	tq_vq_quick_prefetch(q);
-}
-
-/* Read list n of the batch; its first slot was found available.  False when it is left for later,
- * or broke the ring. */
-static __attribute__((noinline)) bool read_list(struct tq_vq *vq, struct batch *b, uint32_t n,
-						struct tq_packed_pos pos, uint64_t rest,
-						uint32_t n_free)
-{
-	uint32_t room = n ? LISTS_MAX - b->n_read : TQ_VISIT_DESCS_MAX;
-	uint32_t n_slots = tq_vq_list_read(vq, pos, rest, n_free, room, &b->list[b->n_list],
-					   &b->quick[n].head);
+	uint32_t room = n ? LISTS_MAX - n_read : TQ_VISIT_DESCS_MAX;
+	struct tq_vring_desc *list = &b->list[b->n_list];
+	struct tq_vq_quick *q = &b->quick[n];
+	uint32_t n_slots = tq_vq_list_read(vq, pos, rest, n_free, room, list, &q->head);
 
 	if (n_slots == 0)
-		return false;
+		return 0;
 	if (n_slots == UINT32_MAX) {
 		if (n == 0) /* what is before it is served first */
 			tq_vq_break(vq, TQ_VQ_LIST_LENGTH);
-		return false;
+		return 0;
 	}
-	b->quick[n].first = b->list[b->n_list];
+	vq->packed.has_lists = true;
+	q->hdr = NULL;
+	q->first = list[0];
 	b->list_at[n] = (uint16_t)b->n_list;
-	b->n_slots[n] = (uint16_t)n_slots;
 	b->n_list += n_slots;
-	return true;
+	if (TQ_LIKELY(q->head <= vq->mask)) /* D10 */
+		quick_two(vq, q, list, n_slots);
+	if (q->hdr)
+		tq_vq_quick_prefetch(q);
+	return n_slots;
+}
+
+/* A list of one slot. */
+TQ_INLINE void find_single(struct tq_vq *vq, struct tq_vq_quick *q, uint64_t addr, uint64_t rest)
+{
+	q->hdr = NULL;
+	q->head = tq_packed_id(rest);
+	q->first = tq_packed_desc_of(addr, rest);
+	if (TQ_UNLIKELY(tq_packed_id(rest) > vq->mask)) /* D10 */
+		return;
+	if (TQ_UNLIKELY(tq_packed_flags(rest) & TQ_VQ_FLAGS_KNOWN))
+		quick_two(vq, q, &q->first, 1);
+	else
+		tq_vq_quick_one(vq, q, addr, (uint32_t)rest);
+	if (TQ_LIKELY(q->hdr != NULL))
+		tq_vq_quick_prefetch(q);
 }
 
 /* Pass 1.  Returns the lists found, at most room. */
@@ -94,12 +99,12 @@ static uint32_t find_lists(struct tq_vq *vq, struct batch *b, uint32_t room)
 {
 	const uint32_t size = (uint32_t)vq->mask + 1;
 	struct tq_packed_pos pos = vq->packed.avail;
-	uint32_t n_free = size - vq->packed.n_slots, n;
+	uint32_t n_free = size - vq->packed.n_slots, n_read = 0, n;
 
-	for (n = 0; n < room && b->n_read < LISTS_MAX; n++) {
+	for (n = 0; n < room && n_read < LISTS_MAX; n++) {
 		const struct tq_packed_desc *slot = &vq->slot[pos.at];
 		uint64_t rest = tq_packed_load_rest(slot);
-		struct tq_vq_quick *q = &b->quick[n];
+		uint32_t n_slots = 1;
 
 		if (!tq_packed_is_avail(rest, pos))
 			break;
@@ -107,19 +112,18 @@ static uint32_t find_lists(struct tq_vq *vq, struct batch *b, uint32_t room)
 			tq_vq_break(vq, TQ_VQ_AVAIL_JUMP);
 			return 0;
 		}
-		if (TQ_LIKELY(!(tq_packed_flags(rest) & TQ_VRING_DESC_F_NEXT))) {
-			q->first = tq_packed_desc_of(tq_packed_load_addr(slot), rest);
-			q->head = tq_packed_id(rest);
-			b->n_slots[n] = 1;
-			b->list_at[n] = 0;
-		} else if (!read_list(vq, b, n, pos, rest, n_free)) {
+		if (TQ_LIKELY(!(tq_packed_flags(rest) & TQ_VRING_DESC_F_NEXT)))
+			find_single(vq, &b->quick[n], tq_packed_load_addr(slot), rest);
+		else
+			n_slots = find_list(vq, b, n, pos, rest, n_free, n_read);
+		if (TQ_UNLIKELY(n_slots == 0))
 			break;
-		}
-		quick_find(vq, q, &b->list[b->list_at[n]], b->n_slots[n]);
-		b->n_read += b->n_slots[n];
-		n_free -= b->n_slots[n];
-		pos = tq_packed_pos_add(pos, b->n_slots[n], size);
+		b->n_slots[n] = (uint16_t)n_slots;
+		n_read += n_slots;
+		n_free -= n_slots;
+		pos = tq_packed_pos_add(pos, n_slots, size);
 	}
+	b->n_read = n_read;
 	return n;
 }
 
@@ -151,7 +155,7 @@ void tq_vq_packed_peek(struct tq_vq *vq, uint32_t room)
 	tq_assert(room <= TQ_VQ_WINDOW);
 	if ((uint16_t)(vq->taken - p->shown) + TQ_VQ_WINDOW > TQ_VQ_SHADOW)
 		tq_vq_packed_show(vq);
-	b.n_list = b.n_read = 0;
+	b.n_list = 0;
 	n = find_lists(vq, &b, room);
 	for (i = 0; i < n; i++) {
 		uint32_t at = (vq->peeked + i) & (TQ_VQ_WINDOW - 1);
@@ -178,4 +182,6 @@ void tq_vq_packed_peek(struct tq_vq *vq, uint32_t room)
 	vq->peeked = (uint16_t)(vq->peeked + i);
 	p->avail = tq_packed_pos_add(p->avail, n_slots, (uint32_t)vq->mask + 1);
 	p->n_slots += n_slots;
+	if (TQ_LIKELY(i == room))
+		tq_vq_packed_ask_ahead(vq);
 }

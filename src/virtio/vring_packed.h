@@ -14,6 +14,8 @@
 #ifndef TQ_VIRTIO_VRING_PACKED_H
 #define TQ_VIRTIO_VRING_PACKED_H
 
+#include <string.h>
+
 #include "virtio/vring.h"
 
 /* Beside TQ_VRING_DESC_F_NEXT, _WRITE and _INDIRECT. */
@@ -113,11 +115,13 @@ TQ_INLINE void tq_packed_store_rest(struct tq_packed_desc *guest, uint64_t rest)
 /* A descriptor in the shape of a split one, without the ring's marks; next is 0. */
 TQ_INLINE struct tq_vring_desc tq_packed_desc_of(uint64_t addr, uint64_t rest)
 {
-	return (struct tq_vring_desc){
-		.addr = addr,
-		.len = (uint32_t)rest,
-		.flags = (uint16_t)(tq_packed_flags(rest) & ~TQ_PACKED_F_BOTH),
-	};
+	const uint64_t flags = (uint16_t)(tq_packed_flags(rest) & ~TQ_PACKED_F_BOTH);
+	const uint64_t half[2] = { addr, (uint32_t)rest | flags << 32 };
+	struct tq_vring_desc d;
+
+	/* By whole words: compilers otherwise mask the fields into what a register held before. */
+	memcpy(&d, half, sizeof(d));
+	return d;
 }
 
 /* Both words of an event structure at once. */
