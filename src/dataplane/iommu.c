@@ -140,7 +140,7 @@ static bool follow_kicks(struct tq_worker *w, struct tq_ring *rx)
 
 void tq_iommu_kicked(struct tq_worker *w, struct tq_ring *rx)
 {
-	if (!rx->port->iotlb || !rx->rx_armed || !TAILQ_EMPTY(&rx->waiters))
+	if (!rx->port->iotlb || !rx->rx_armed)
 		return;
 	tq_rx_unwatch(w, rx);
 	look_soon(w, rx->port);

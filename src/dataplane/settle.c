@@ -291,12 +291,14 @@ static void kicked(struct tq_worker *w, struct tq_ring *ring)
 {
 	ring->port->counters.kicks++;
 	if (ring->dir == TQ_VQ_RX) {
-		/* Buffers, or an index that jumped: tq_watch_rings() says which. */
-		if (!TAILQ_EMPTY(&ring->waiters) &&
-		    (tq_vq_pending(&ring->vq) > 0 || ring->vq.fault != TQ_VQ_OK))
-			tq_rx_look_again(w, ring);
-		else
+		/* Buffers, or an index that jumped: tq_watch_rings() says which.  Were they taken
+		 * by somebody else meanwhile, the kick is used up: with an event index the next
+		 * one comes only when it is armed behind them. */
+		if (TAILQ_EMPTY(&ring->waiters))
 			tq_iommu_kicked(w, ring);
+		else if (tq_vq_pending(&ring->vq) > 0 || ring->vq.fault != TQ_VQ_OK ||
+			 (ring->rx_armed && tq_vq_kick_enable(&ring->vq)))
+			tq_rx_look_again(w, ring);
 	} else if (ring->state == TQ_RING_IDLE) {
 		tq_vq_kick_disable(&ring->vq);
 		tq_ring_poll(w, ring);
