@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
 #include "base/limits.h"
 
 struct tq_sched;
@@ -38,9 +39,21 @@ struct tq_sched;
  * as no turn is longer than Q - 1 + L and the one with the smallest E/w is served (SFQ, theorem
  * 1); among more than 32 siblings of one priority 8/55 more (order.h). Below a link with a capacity
  * Q is one frame of 1514 bytes: then every frame of that size is a decision. A link without one
- * does not bind, only the worker's time is at stake, and longer visits save some of it. */
+ * does not bind, only the worker's time is at stake, and longer visits save some of it. So it is
+ * below a capacity as long as all but what the link carries in TQ_SCHED_IDLE_NS was carried: then Q
+ * is tq_sched_quantum_bytes(), what it carries in 7.6 us. */
 #define TQ_SCHED_QUANTUM_BYTES 1514
 #define TQ_SCHED_QUANTUM_FREE_BYTES 16384
+#define TQ_SCHED_IDLE_NS 15000
+
+/* The longest quantum below a capacity > 0. */
+TQ_INLINE uint32_t tq_sched_quantum_bytes(uint64_t capacity_bytes_s)
+{
+	const uint64_t least = TQ_SCHED_QUANTUM_BYTES;
+	const uint64_t bytes = TQ_MAX(capacity_bytes_s >> 17 /* s */, least);
+
+	return (uint32_t)TQ_MIN(bytes, (uint64_t)TQ_SCHED_QUANTUM_FREE_BYTES);
+}
 /* An order that rounds its tags to be fast may exceed that bound by this factor, not by more. */
 #define TQ_SCHED_SHARE_SLACK_NUM 5
 #define TQ_SCHED_SHARE_SLACK_DEN 4

@@ -735,6 +735,53 @@ static void test_ahead(void **state)
 	}
 }
 
+/* Below a capacity turns are longer while the link misses 15 us (18,750 bytes) and half of its
+ * bucket at most; not by a guarantee, not where credit is lent. */
+static void test_idle(void **state)
+{
+	static const struct {
+		uint64_t capacity_bytes_s, burst_bytes, at_ns, quantum_bytes, taken_bytes;
+		bool promised, leased;
+	} rows[] = {
+		{ 1250000000, 1250000, 0, 9536, 9536, false, false },
+		{ 1250000000, 1250000, 0, 9536, 9536, false, false },    /* 9536 missing */
+		{ 1250000000, 1250000, 0, 1514, 1514, false, false },    /* 19,072 */
+		{ 1250000000, 1250000, 1468, 1514, 1514, false, false }, /* 18,751 */
+		{ 1250000000, 1250000, 2680, 9536, 1514, false, false }, /* 18,750 */
+		{ 1250000000, 1250000, 40000, 1514, 1514, true, false },
+		{ 1250000000, 1250000, 80000, 1514, 1514, false, true },
+		{ 125000000, 1250000, 200000, 1514, 1514, false, false },
+		{ UINT64_MAX / 8, 1250000, 4000000, 16384, 1514, false, false },
+		{ 1250000000, 8000, 8000000, 8001, 3937, false, false }, /* all there is */
+		{ 1250000000, 8000, 8000000, 4064, 64, false, false },   /* 3937 missing */
+		{ 1250000000, 8000, 8000000, 1514, 1514, false, false }, /* 4001 */
+	};
+	struct tq_sched *s = setup();
+
+	(void)state;
+	ready(s, 0, PORT, TQ_NODE_NONE, 64, T0);
+	ready(s, 1, PORT2, TQ_NODE_NONE, 64, T0);
+	for (size_t i = 0; i < TQ_ARRAY_LEN(rows); i++) {
+		const struct tq_link_params link = { rows[i].capacity_bytes_s, rows[i].burst_bytes,
+						     rows[i].leased };
+		const uint64_t now_ns = T0 + rows[i].at_ns;
+		struct tq_node_params p = open_params;
+		struct tq_pick pick;
+
+		tq_sched_link_set(s, 0, &link, now_ns); /* the turn before is over */
+		if (rows[i].leased)
+			tq_sched_grant(s, TQ_LIMIT_LINK(0), &(struct tq_credit){ 1250000, 0 },
+				       now_ns);
+		p.min_bytes_s = rows[i].promised ? 1000000000 : 0;
+		tq_sched_node_set(s, TENANT, &p, now_ns);
+		assert_int_equal(tq_sched_pick(s, now_ns, &pick), TQ_PICK_SERVE);
+		assert_int_equal(pick.guaranteed != 0, rows[i].promised);
+		assert_int_equal(pick.budget_bytes, rows[i].quantum_bytes - 1);
+		tq_sched_done(s, &pick, rows[i].taken_bytes, 1, &pick.head, now_ns);
+	}
+	tq_sched_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -746,6 +793,7 @@ int main(void)
 		cmocka_unit_test(test_rx_turn),  cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_many_due), cmocka_unit_test(test_rx_shares),
 		cmocka_unit_test(test_rx_set),   cmocka_unit_test(test_ahead),
+		cmocka_unit_test(test_idle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,6 +197,27 @@ static void path_find(struct tq_sched *s, uint32_t link, uint64_t now_ns, struct
 	*ret_path = a;
 }
 
+/* The quantum of a turn by shares alone. Who has hardly anything left to carry is not what anybody
+ * waits for: a longer turn costs the others the time that the link takes for it, once, as then it
+ * has something to carry. What guarantees count stays a short turn, which deadlines expect. */
+static uint32_t quantum(const struct tq_sched *s, uint32_t link, uint32_t guaranteed,
+			uint64_t now_ns)
+{
+	const struct tq_bucket *b = &s->link[link].capacity;
+	const uint64_t since_ns = now_ns - TQ_MIN(now_ns, b->at_ns);
+	__int128 missing_n;
+
+	if (!b->rate_s)
+		return TQ_SCHED_QUANTUM_FREE_BYTES;
+	if (guaranteed || s->link[link].leased)
+		return TQ_SCHED_QUANTUM_BYTES;
+	/* A link that is behind starts turns at a balance near 0, however shallow its bucket is. */
+	missing_n = (__int128)(b->depth_n - b->balance_n) - (__int128)b->rate_s * since_ns;
+	if (missing_n > (__int128)b->rate_s * TQ_SCHED_IDLE_NS || missing_n > b->depth_n / 2)
+		return TQ_SCHED_QUANTUM_BYTES;
+	return tq_sched_quantum_bytes(b->rate_s);
+}
+
 void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 {
 	struct tq_turn *t = &s->link[link].turn;
@@ -222,8 +243,8 @@ void tq_turn_begin(struct tq_sched *s, uint32_t link, uint64_t now_ns)
 	t->limited = a.limited;
 	t->first = true;
 	t->had_bytes = t->head_max_bytes = 0;
-	t->keep_bytes = binds ? TQ_SCHED_QUANTUM_BYTES : 0;
-	t->quantum_bytes = binds ? TQ_SCHED_QUANTUM_BYTES : TQ_SCHED_QUANTUM_FREE_BYTES;
+	t->quantum_bytes = quantum(s, link, a.guaranteed, now_ns);
+	t->keep_bytes = binds ? t->quantum_bytes : 0;
 	if (t->alone) {
 		t->quantum_bytes = t->keep_bytes + TQ_VISIT_BYTES_MAX + 1;
 	} else if (TQ_UNLIKELY(t->ahead_bytes < TQ_SCHED_QUANTUM_BYTES)) {

@@ -272,8 +272,9 @@ static void pair_check(struct proof_world *w, struct proof_family *f, uint32_t i
 	__int128 d =
 		(__int128)a->excess_bytes * nb->p.weight - (__int128)b->excess_bytes * na->p.weight;
 	__int128 span, bound;
-	uint64_t q = w->side[0].link[f->link].p.capacity_bytes_s ? TQ_SCHED_QUANTUM_BYTES
-								 : TQ_SCHED_QUANTUM_FREE_BYTES;
+	const uint64_t capacity = w->side[0].link[f->link].p.capacity_bytes_s;
+	const uint64_t q = capacity ? tq_sched_quantum_bytes(capacity)
+				    : TQ_SCHED_QUANTUM_FREE_BYTES;
 
 	/* The other way round the difference has the other sign: only one of the two is kept. */
 	if (i > j) {
