@@ -17,6 +17,7 @@
 #include "vhost/frontend.h"
 
 #define PAGE_BYTES 4096ULL
+#define HUGE_BYTES (2ULL << 20)
 
 static bool has_pf(const struct tq_vu_front *f, unsigned bit)
 {
@@ -49,21 +50,43 @@ static struct tq_drv_conf drv_conf(const struct tq_vu_front *f, uint32_t ring)
 	};
 }
 
+/* Room of a whole number of huge pages at the begin of one; NULL: wherever it fits. */
+static void *huge_place(uint64_t bytes)
+{
+	uint8_t *room = mmap(NULL, bytes + HUGE_BYTES, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	const uint64_t before = -(uintptr_t)room & (HUGE_BYTES - 1);
+
+	if (room == MAP_FAILED)
+		return NULL;
+	if (before)
+		munmap(room, before);
+	munmap(room + before + bytes, HUGE_BYTES - before);
+	return room + before;
+}
+
 static int alloc_mem(struct tq_vu_front *f)
 {
 	const struct tq_drv_conf dc = drv_conf(f, 0);
+	void *at;
 
 	f->ring_bytes = (tq_drv_mem_bytes(&dc) + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 	f->mem_bytes = f->n_rings * f->ring_bytes;
+	if (f->conf.huge)
+		f->mem_bytes = (f->mem_bytes + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
 	f->mem_fd = memfd_create("tq-front",
 				 MFD_CLOEXEC | (f->conf.unsealable ? 0 : MFD_ALLOW_SEALING));
 	if (f->mem_fd < 0 || ftruncate(f->mem_fd, (off_t)f->mem_bytes) < 0)
 		return -errno;
-	f->mem = mmap(NULL, f->mem_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, f->mem_fd, 0);
+	at = f->conf.huge ? huge_place(f->mem_bytes) : NULL;
+	f->mem = mmap(at, f->mem_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | (at ? MAP_FIXED : 0),
+		      f->mem_fd, 0);
 	if (f->mem == MAP_FAILED) {
 		f->mem = NULL;
 		return -errno;
 	}
+	if (f->conf.huge)
+		(void)madvise(f->mem, f->mem_bytes, MADV_HUGEPAGE);
 	return 0;
 }
 

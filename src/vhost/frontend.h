@@ -37,7 +37,8 @@ struct tq_vu_front_conf {
 	bool user_is_gpa;           /* announce user addresses equal to guest-physical ones (UML) */
 	bool no_kick;               /* tell the back-end that there are no kicks */
 	bool unsealable;            /* the memory file cannot be sealed against shrinking */
-	uint64_t timeout_ns;        /* of each call; 0: 5 s */
+	bool huge; /* memory in huge pages where the host lets who advises have them, as QEMU's */
+	uint64_t timeout_ns; /* of each call; 0: 5 s */
 	/* Called again and again while a call waits: where the back-end lives in the same thread.
 	 * NULL: none. */
 	void (*pump)(void *ctx);

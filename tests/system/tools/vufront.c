@@ -349,6 +349,8 @@ static void usage(FILE *to)
 	      "  --warmup MS          load: before the measurement (1000)\n"
 	      "  --one-way            load: only the first port of each pair sends\n"
 	      "  --packed             load: packed rings (split without it)\n"
+	      "  --buffers N          load: bytes of a buffer (2368, as of a DPDK guest)\n"
+	      "  --small-pages        load: memory that is not advised to be huge pages\n"
 	      "  --probe N            load: the first pair is a flow of N frames/s of --size\n"
 	      "                       bytes, one way; its delay is measured\n",
 	      to);
@@ -386,6 +388,8 @@ enum {
 	OPT_WARMUP,
 	OPT_ONE_WAY,
 	OPT_PACKED,
+	OPT_BUFFERS,
+	OPT_SMALL_PAGES,
 	OPT_PROBE,
 	OPT_HELP
 };
@@ -422,6 +426,8 @@ static const struct option options[] = {
 	{ "warmup", required_argument, NULL, OPT_WARMUP },
 	{ "one-way", no_argument, NULL, OPT_ONE_WAY },
 	{ "packed", no_argument, NULL, OPT_PACKED },
+	{ "buffers", required_argument, NULL, OPT_BUFFERS },
+	{ "small-pages", no_argument, NULL, OPT_SMALL_PAGES },
 	{ "probe", required_argument, NULL, OPT_PROBE },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -484,6 +490,10 @@ static bool take_load_option(struct vf_options *o, int opt, int *mode)
 		return o->one_way = true;
 	case OPT_PACKED:
 		return o->packed = true;
+	case OPT_BUFFERS:
+		return parse_number(optarg, 1536, 65536, &v) && (o->buf_bytes = (uint32_t)v);
+	case OPT_SMALL_PAGES:
+		return o->small_pages = true;
 	case OPT_PROBE:
 		return parse_number(optarg, 1, 1000000, &o->probe_frames_s);
 	default:
@@ -612,6 +622,7 @@ int main(int argc, char **argv)
 				.n_sizes = 1,
 				.active_pairs = UINT32_MAX / 2,
 				.warmup_ms = 1000,
+				.buf_bytes = VF_LOAD_BUF_BYTES,
 				.mac = { { 0x52, 0x54, 0, 0, 0, 0x0a },
 					 { 0x52, 0x54, 0, 0, 0, 0x0b } } };
 	struct sigaction sa = { .sa_handler = on_signal };

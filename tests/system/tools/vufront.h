@@ -17,7 +17,11 @@
 #include "vhost/listen.h"
 
 #define VF_SIZES_MAX 16
-#define VF_TSO_HDR_BYTES 54    /* Ethernet, IPv4, TCP */
+#define VF_TSO_HDR_BYTES 54 /* Ethernet, IPv4, TCP */
+/* An mbuf of a DPDK guest: 2048 of data, headroom, itself, and the header of its pool. Buffers a
+ * power of two apart would put all net headers into a few sets of the caches, which allocators
+ * avoid. */
+#define VF_LOAD_BUF_BYTES (2048 + 128 + 128 + 64)
 #define VF_TSO_FRAME_MAX 65600 /* with the net header, a multiple of a cache line */
 
 struct vf_options {
@@ -47,6 +51,8 @@ struct vf_options {
 	uint64_t probe_frames_s; /* pair 0 is a paced flow; 0: a load like the others */
 	bool one_way;            /* only the first port of a pair sends */
 	bool packed;             /* load: packed rings, or nothing */
+	uint32_t buf_bytes;      /* of a load's buffers without --tso, which lie side by side */
+	bool small_pages;        /* load: memory is not advised to be huge pages, as QEMU's is */
 };
 
 /* One port of the daemon. */

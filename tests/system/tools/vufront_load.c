@@ -391,8 +391,8 @@ int vf_mode_load(const struct vf_options *options, char *const *paths, int n)
 
 	o->front.features &= FEATURES | (o->tso_bytes ? TSO_FEATURES : 0) |
 			     (o->packed ? TQ_BIT64(TQ_VIRTIO_F_RING_PACKED) : 0);
-	if (o->tso_bytes)
-		o->front.buf_bytes = VF_TSO_FRAME_MAX;
+	o->front.buf_bytes = o->tso_bytes ? VF_TSO_FRAME_MAX : o->buf_bytes;
+	o->front.huge = !o->small_pages;
 	o->front.protocol_features &= PROTOCOL_FEATURES;
 	l.port = calloc((size_t)n, sizeof(*l.port));
 	l.sample_ns = calloc(SAMPLES_MAX, sizeof(*l.sample_ns));
