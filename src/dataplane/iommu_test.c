@@ -106,6 +106,12 @@ static void scene_open(struct scene *s, uint32_t n)
 	start(s, 1);
 }
 
+static void hold_is(struct scene *s, uint64_t hold_ns)
+{
+	s->b->hold_ns = hold_ns;
+	bed_publish(s->b);
+}
+
 static void scene_close(struct scene *s)
 {
 	bed_free(s->b);
@@ -490,6 +496,7 @@ static void no_order_of_events_keeps_frames_waiting(void **state)
 
 	(void)state;
 	scene_open(&s, 2);
+	hold_is(&s, 50 * TQ_NS_PER_MS); /* "hold over" is 51 */
 	s.b->guest[0]->refill = false;
 	send(&s, 1, 0, 64 - posted);
 	answer_for(&s, 2 * TQ_NS_PER_MS);
@@ -536,6 +543,7 @@ static void a_vmm_that_never_answers_costs_one_hold(void **state)
 
 	(void)state;
 	scene_open(&s, 3);
+	hold_is(&s, 50 * TQ_NS_PER_MS);
 	mem = &s.b->guest[0]->mem.region[0];
 	answer_for(&s, 2 * TQ_NS_PER_MS);
 	take_back(&s);

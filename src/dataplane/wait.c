@@ -83,12 +83,14 @@ void tq_rx_suspect(struct tq_worker *w, struct tq_ring *rx)
 bool tq_block_on_ring(struct tq_worker *w, struct tq_ring *ring, struct tq_ring *rx)
 {
 	uint32_t dst = rx->port->id;
-	uint64_t allowed_ns = TQ_HOLD_SINGLE_NS;
+	uint64_t allowed_ns;
 
 	ring->hold_charged = sent_to_another(w, ring, dst);
 	if (ring->hold_charged) {
 		refill_hold(w, ring);
 		allowed_ns = ring->hold_budget_ns;
+	} else { /* nobody else waits behind it: never less than with others */
+		allowed_ns = TQ_MAX(TQ_HOLD_SINGLE_NS, w->snap->port[ring->port->id].hold_ns);
 	}
 	if (allowed_ns == 0 || (ring->hold_spent_dst == dst && tq_hold_is_spent(w, ring, rx))) {
 		ring->hold_spent_dst = dst;

@@ -377,17 +377,18 @@ static void take_receiver_buffers(struct bed *b, uint32_t j, uint32_t from)
 	}
 }
 
-/* qos.md section 6: a queue with one destination waits up to 50 ms, then drops at once until there
- * are buffers. */
-static void single_destination_waits_50_ms(void **state)
+/* qos.md section 6: a queue with one destination waits up to 50 ms, or its hold if that is longer,
+ * then drops at once until there are buffers. */
+static void single_destination_waits(uint64_t hold_ns, uint64_t wait_ns)
 {
 	struct bed *b = bed_new(2, 64);
 	uint64_t dropped;
 
-	(void)state;
+	b->hold_ns = hold_ns;
+	bed_publish(b);
 	take_receiver_buffers(b, 1, 0);
 	bed_fill(b, 0, 1, 64);
-	bed_run(b, 49 * MS);
+	bed_run(b, wait_ns - MS);
 	assert_int_equal(b->port[0]->counters.tx_dropped_frames, 0);
 	bed_run(b, 2 * MS);
 	dropped = b->port[0]->counters.drops[TQ_DROP_RECEIVER_FULL];
@@ -403,6 +404,14 @@ static void single_destination_waits_50_ms(void **state)
 	assert_true(bed_drain(b, 1) > 0);
 	bed_check_conservation(b);
 	bed_free(b);
+}
+
+static void single_destination_waits_50_ms_or_hold(void **state)
+{
+	(void)state;
+	single_destination_waits(2 * MS, 50 * MS);
+	single_destination_waits(51 * MS, 51 * MS);
+	single_destination_waits(1000 * MS, 1000 * MS);
 }
 
 /* Another destination is served: the stopped one may hold the queue for the hold budget only. */
@@ -559,7 +568,7 @@ int main(void)
 		cmocka_unit_test(first_source_is_bound_and_its_frame_waits),
 		cmocka_unit_test(shaping_holds_frames_and_drops_none),
 		cmocka_unit_test(rx_limit_holds_the_senders_of_a_tenant),
-		cmocka_unit_test(single_destination_waits_50_ms),
+		cmocka_unit_test(single_destination_waits_50_ms_or_hold),
 		cmocka_unit_test(stopped_receiver_delays_others_by_the_budget_only),
 		cmocka_unit_test(stop_and_start_lose_nothing),
 		cmocka_unit_test(receiver_that_stops_is_a_counted_drop),

@@ -190,6 +190,10 @@ static inline enum tq_drop_reason ref_tx_verdict(const struct ref_chain *c, uint
 		return TQ_DROP_BAD_HEADER;
 	if ((gso & 0x80) && !(offloads & TQ_OFFLOAD_ECN))
 		return TQ_DROP_BAD_HEADER;
+	if (((gso & 0x7f) == 1 && !(offloads & TQ_OFFLOAD_TCP4)) ||
+	    ((gso & 0x7f) == 4 && !(offloads & TQ_OFFLOAD_TCP6)) ||
+	    (gso == 5 && !(offloads & TQ_OFFLOAD_UDP)))
+		return TQ_DROP_BAD_HEADER;
 	return TQ_DROP_NONE;
 }
 
