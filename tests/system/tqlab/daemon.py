@@ -9,7 +9,7 @@ import shutil
 import signal
 import time
 
-from .proc import Died, Skip, build_dir, cpu_time_s, cpus, starved_ns, wait_for
+from .proc import Died, Skip, at_rest, build_dir, cpu_time_s, cpus, starved_ns, wait_for
 
 
 def head(idle="adaptive"):
@@ -164,7 +164,7 @@ class Daemon:
 
     def settled(self, timeout_s=3):
         """Statistics at rest."""
-        return _at_rest(self.stats, lambda stats: stats.totals, timeout_s)
+        return at_rest(self.stats, lambda stats: stats.totals, timeout_s)
 
     # process ---------------------------------------------------------------------------------
 
@@ -187,7 +187,7 @@ class Daemon:
     def resources(self):
         """What must come back to the same after front-ends went: descriptors and mappings; at rest,
         since a tqosctl that has its answer may still be on its way out."""
-        return _at_rest(self._resources, lambda found: (found["fds"], found["maps"]), 3)
+        return at_rest(self._resources, lambda found: (found["fds"], found["maps"]))
 
     def _resources(self):
         folder = f"/proc/{self.pid}/fd"
@@ -201,19 +201,6 @@ class Daemon:
         guest = {(m.device, m.inode) for pid in without_memory_of for m in _mappings(pid)
                  if m.shared and m.inode != "0"}
         return sum(m.rss_bytes for m in _mappings(self.pid) if (m.device, m.inode) not in guest)
-
-
-def _at_rest(read, what, timeout_s):
-    """The second of two readings 50 ms apart whose what() is the same; the last one if none is."""
-    end_s = time.monotonic() + timeout_s
-    old = read()
-    while time.monotonic() < end_s:
-        time.sleep(0.05)
-        new = read()
-        if what(new) == what(old):
-            return new
-        old = new
-    return old
 
 
 def _link(path):

@@ -88,6 +88,19 @@ def wait_for(predicate, timeout_s, what, step_s=0.02):
         time.sleep(step_s)
 
 
+def at_rest(read, what=lambda reading: reading, timeout_s=3):
+    """The second of two readings 50 ms apart whose what() is the same; the last one if none is."""
+    end_s = time.monotonic() + timeout_s
+    old = read()
+    while time.monotonic() < end_s:
+        time.sleep(0.05)
+        new = read()
+        if what(new) == what(old):
+            return new
+        old = new
+    return old
+
+
 def descendants(pid):
     """All pids below pid, children before grandchildren."""
     found, todo = [], [pid]

@@ -14,7 +14,7 @@ import time
 
 from . import qemu, virtio_user, vufront
 from .daemon import Daemon, head
-from .proc import Timeout, wait_for
+from .proc import Timeout, at_rest, wait_for
 
 QUEUES, RING = 2, 256
 MACS = {name: virtio_user.mac_of(i + 1) for i, name in enumerate("abpqcdvw")}
@@ -53,16 +53,12 @@ class Lab:
         return {"fds": found["fds"], "maps": found["maps"]}
 
     def counters(self, *ports):
-        """Settled for these ports: two answers that say the same."""
+        """Settled for these ports."""
         def read():
             stats = self.daemon.stats()
             return [(p["tx_frames"], p["rx_frames"], sum(p["drops"].values()))
                     for p in (stats.port(name) for name in ports)]
-        old, new = None, read()
-        while old != new:
-            time.sleep(0.03)
-            old, new = new, read()
-        return [dict(zip(("taken", "delivered", "dropped"), row)) for row in new]
+        return [dict(zip(("taken", "delivered", "dropped"), row)) for row in at_rest(read)]
 
     def received(self, port):
         return self.daemon.stats().port(port)["rx_frames"]
